@@ -1,0 +1,3 @@
+//! Floor 4: deploy (control plane), serve (data plane), watch (camera lanes).
+
+pub mod serve;

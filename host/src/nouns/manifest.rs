@@ -1,0 +1,362 @@
+//! What the operator wants: guests, models, cameras, limits. Every queue, pool and buffer takes its size from here.
+
+use super::{Element, Extent, Port, VocabularyEntry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+};
+
+/// A whole manifest. Paths in it are relative to its own directory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifest {
+    pub server: Server,
+    /// What computes every graph.
+    pub accelerator: AcceleratorChoice,
+    /// What may be compiled and kept on disk.
+    pub cache: Cache,
+    /// By the name that guests open them with.
+    pub cameras: BTreeMap<String, Camera>,
+    /// By the name that clients call them with.
+    pub guests: BTreeMap<String, Guest>,
+}
+
+/// Sockets and their limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Open Inference Protocol and events.
+    pub http: SocketAddr,
+    /// Prometheus.
+    pub metrics: SocketAddr,
+    /// The largest request body, after decompression.
+    pub body_max_bytes: NonZeroUsize,
+    /// Open connections; one more waits in the kernel's backlog.
+    pub connections_max: NonZeroUsize,
+    /// From the first byte of a request to the end of its headers.
+    pub header_timeout_ms: NonZeroU64,
+    /// From the end of the headers to the end of the body.
+    pub body_timeout_ms: NonZeroU64,
+    /// How long requests in flight may go on after SIGTERM.
+    pub drain_ms: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            metrics: SocketAddr::from(([127, 0, 0, 1], 8002)),
+            body_max_bytes: nonzero(64 << 20),
+            connections_max: nonzero(4096),
+            header_timeout_ms: nonzero_ms(5_000),
+            body_timeout_ms: nonzero_ms(30_000),
+            drain_ms: 10_000,
+        }
+    }
+}
+
+/// What computes graphs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AcceleratorChoice {
+    /// The best device that is there; `burst doctor` says which and why.
+    #[default]
+    Auto,
+    Cpu,
+    Gpu,
+    Npu,
+}
+
+/// Compiled guests on disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// Compiled guests and the key that signs them. The user's cache directory when left out.
+    pub directory: Option<PathBuf>,
+}
+
+/// A camera, or what stands for one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// `{ scene = {} }` or `{ replay = { path = "…" } }`.
+    pub source: CameraSource,
+    /// A frame that waited longer is dropped: a camera that waits shows the past.
+    #[serde(default = "max_age_ms")]
+    pub max_age_ms: NonZeroU64,
+}
+
+fn max_age_ms() -> NonZeroU64 {
+    nonzero_ms(500)
+}
+
+/// Where a camera's frames come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum CameraSource {
+    /// A directory of PNG and JPEG images in the order of their names, or a `.y4m` file; over and over.
+    Replay {
+        path: PathBuf,
+        /// Frames per second; a `.y4m` file's own rate when left out, else 5.
+        fps: Option<f32>,
+    },
+    /// A drawn shop with people walking through it.
+    Scene {
+        #[serde(default = "scene_width")]
+        width: NonZeroU32,
+        #[serde(default = "scene_height")]
+        height: NonZeroU32,
+        #[serde(default = "scene_fps")]
+        fps: f32,
+        /// The same seed draws the same scene.
+        #[serde(default)]
+        seed: u64,
+    },
+}
+
+fn scene_width() -> NonZeroU32 {
+    NonZeroU32::new(640).unwrap_or(NonZeroU32::MIN)
+}
+
+fn scene_height() -> NonZeroU32 {
+    NonZeroU32::new(480).unwrap_or(NonZeroU32::MIN)
+}
+
+fn scene_fps() -> f32 {
+    5.0
+}
+
+/// One guest and what it is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Guest {
+    /// Where the component is.
+    pub component: String,
+    /// Models that it may open, by the name that it opens them with.
+    #[serde(default)]
+    pub models: BTreeMap<String, String>,
+    /// What a request must and may carry; anything when left out.
+    #[serde(default)]
+    pub inputs: Vec<PortConfig>,
+    /// What an answer carries, for clients that ask.
+    #[serde(default)]
+    pub outputs: Vec<PortConfig>,
+    /// Cameras whose frames it may see. A guest with cameras can't answer requests.
+    #[serde(default)]
+    pub cameras: Vec<String>,
+    /// What it may say of the frames.
+    #[serde(default)]
+    pub vocabulary: Vec<VocabularyEntry>,
+    /// Events per camera and second; more are dropped and counted.
+    #[serde(default = "events_per_second")]
+    pub events_per_second: NonZeroU32,
+    #[serde(default)]
+    pub pool: PoolConfig,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+fn events_per_second() -> NonZeroU32 {
+    NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN)
+}
+
+/// How leases are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolConfig {
+    /// Leases kept ready through silence.
+    pub ready: usize,
+    /// Ready and busy leases together.
+    pub max: NonZeroUsize,
+    /// Requests that may wait for a lease; one more is answered 503 at once.
+    pub queue_max: usize,
+    pub reuse: Reuse,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self { ready: 8, max: nonzero(128), queue_max: 1024, reuse: Reuse::Never }
+    }
+}
+
+/// How long a guest lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reuse {
+    /// One request or one frame: no request sees another's memory.
+    #[default]
+    Never,
+    /// The frames of one camera, up to [`Reuse::LANE_CALLS_MAX`] of them or [`Reuse::LANE_MS_MAX`].
+    Lane,
+}
+
+impl Reuse {
+    /// Frames after which a lane's guest is retired.
+    pub const LANE_CALLS_MAX: u32 = 1_000;
+    /// Milliseconds after which a lane's guest is retired.
+    pub const LANE_MS_MAX: u64 = 60_000;
+}
+
+/// What one lease may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// For one request or one frame, waiting for a lease included.
+    pub deadline_ms: NonZeroU64,
+    /// Linear memory. At most 256 MiB: copying within it can't be interrupted.
+    pub memory_max_bytes: NonZeroUsize,
+    /// Tensors that the guest holds at once, in bytes.
+    pub tensor_max_bytes: NonZeroUsize,
+    /// Handles that the guest holds at once.
+    pub handles_max: NonZeroUsize,
+    /// What one call may hand to the host as lists and strings, in bytes.
+    pub call_max_bytes: NonZeroUsize,
+}
+
+impl Limits {
+    /// The most linear memory that a manifest may ask for.
+    pub const MEMORY_CEILING_BYTES: usize = 256 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline_ms: nonzero_ms(1_000),
+            memory_max_bytes: nonzero(64 << 20),
+            tensor_max_bytes: nonzero(128 << 20),
+            handles_max: nonzero(1024),
+            call_max_bytes: nonzero(16 << 20),
+        }
+    }
+}
+
+/// An input or output as the Open Inference Protocol shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PortConfig {
+    pub name: String,
+    /// `FP32`, `INT64`, …; any when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datatype: Option<Element>,
+    /// Extents, outermost first, -1 for any; any number of axes when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<i64>>,
+}
+
+impl From<&PortConfig> for Port {
+    fn from(config: &PortConfig) -> Self {
+        let extent = |&extent: &i64| usize::try_from(extent).map_or(Extent::Any, Extent::Fixed);
+        Self {
+            name: config.name.clone(),
+            element: config.datatype,
+            shape: config.shape.as_ref().map(|shape| shape.iter().map(extent).collect()),
+        }
+    }
+}
+
+/// What is wrong with a manifest that parses, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ManifestError {
+    /// Keys from the root: `guests`, `digits`, `pool`, `ready`.
+    pub path: Vec<String>,
+    pub reason: String,
+}
+
+impl Manifest {
+    /// Checks what the types can't say: names, references between parts, limits that contradict each other.
+    pub fn check(&self) -> Result<(), ManifestError> {
+        for (name, camera) in &self.cameras {
+            check_name(&["cameras", name])?;
+            camera.check(name)?;
+        }
+        for (name, guest) in &self.guests {
+            check_name(&["guests", name])?;
+            guest.check(name, &self.cameras)?;
+        }
+        Ok(())
+    }
+}
+
+impl Camera {
+    fn check(&self, name: &str) -> Result<(), ManifestError> {
+        let fps = match self.source {
+            CameraSource::Replay { fps, .. } => fps,
+            CameraSource::Scene { fps, width, height, .. } => {
+                require(width.get() <= 8192 && height.get() <= 8192, &["cameras", name], || {
+                    "a scene is at most 8192 pixels wide and high".into()
+                })?;
+                Some(fps)
+            }
+        };
+        require(fps.is_none_or(|fps| fps > 0.0 && fps <= 1000.0), &["cameras", name, "fps"], || {
+            "fps is above 0 and at most 1000".into()
+        })
+    }
+}
+
+impl Guest {
+    fn check(&self, name: &str, cameras: &BTreeMap<String, Camera>) -> Result<(), ManifestError> {
+        let at = |key| ["guests", name, key];
+        for camera in &self.cameras {
+            require(cameras.contains_key(camera), &at("cameras"), || format!("there is no camera `{camera}`"))?;
+        }
+        super::Vocabulary::new(self.vocabulary.iter().cloned())
+            .map(drop)
+            .or_else(|id| require(false, &at("vocabulary"), || format!("id {id} occurs twice")))?;
+        require(self.pool.ready <= self.pool.max.get(), &["guests", name, "pool", "ready"], || {
+            format!("ready ({}) is above max ({})", self.pool.ready, self.pool.max)
+        })?;
+        let memory = self.limits.memory_max_bytes.get();
+        require(memory <= Limits::MEMORY_CEILING_BYTES, &["guests", name, "limits", "memory_max_bytes"], || {
+            format!("at most {} bytes: copying within guest memory can't be interrupted", Limits::MEMORY_CEILING_BYTES)
+        })?;
+        check_ports(&self.inputs, &at("inputs"))?;
+        check_ports(&self.outputs, &at("outputs"))
+    }
+}
+
+fn check_ports(ports: &[PortConfig], path: &[&str]) -> Result<(), ManifestError> {
+    for (index, port) in ports.iter().enumerate() {
+        let twice = ports[..index].iter().any(|other| other.name == port.name);
+        require(!twice, path, || format!("`{}` occurs twice", port.name))?;
+        let shape = port.shape.as_deref().unwrap_or_default();
+        require(shape.len() <= super::Shape::RANK_MAX, path, || format!("`{}` has too many axes", port.name))?;
+        require(shape.iter().all(|&extent| extent >= -1), path, || {
+            format!("an extent of `{}` is below -1; -1 means any", port.name)
+        })?;
+    }
+    Ok(())
+}
+
+fn check_name(path: &[&str]) -> Result<(), ManifestError> {
+    let name = path.last().copied().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let good = !name.is_empty() && name.len() <= 128 && name.chars().all(plain) && !name.starts_with('.');
+    require(good, path, || format!("`{name}` is not a name: letters, digits, `-`, `_` and `.`, at most 128 of them"))
+}
+
+fn require(holds: bool, path: &[&str], reason: impl FnOnce() -> String) -> Result<(), ManifestError> {
+    if holds {
+        return Ok(());
+    }
+    Err(ManifestError { path: path.iter().map(ToString::to_string).collect(), reason: reason() })
+}
+
+const fn nonzero(value: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(value) {
+        Some(value) => value,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+const fn nonzero_ms(value: u64) -> NonZeroU64 {
+    match NonZeroU64::new(value) {
+        Some(value) => value,
+        None => NonZeroU64::MIN,
+    }
+}

@@ -1,0 +1,21 @@
+//! Floor 1: what the house talks about. Plain data; no I/O, no threads, no clocks.
+
+mod digest;
+mod event;
+mod fault;
+mod frame;
+mod graph;
+pub mod manifest;
+mod signature;
+mod tensor;
+mod view;
+
+pub use digest::Digest;
+pub use event::{Event, Label, Record, RecordValue, Region, Vocabulary, VocabularyEntry, VocabularyKind};
+pub use fault::Fault;
+pub use frame::{ColourSpace, Frame, Matrix, PixelFormat, Range};
+pub use graph::{Attribute, Function, Graph, Op, Opset};
+pub use manifest::Manifest;
+pub use signature::{Extent, Port, Signature};
+pub use tensor::{Element, Resident, Shape, ShapeError, Spec, Tensor};
+pub use view::{Colour, Fit, Layout, Rectangle, View};

@@ -1,0 +1,83 @@
+//! The named inputs and outputs of a model or a guest.
+
+use super::{Element, Spec};
+use std::fmt;
+
+/// One axis of a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// Exactly this.
+    Fixed(usize),
+    /// Any, and the same wherever the name recurs.
+    Named(String),
+    /// Any.
+    Any,
+}
+
+impl Extent {
+    /// Whether an axis of this extent fits.
+    pub fn admits(&self, extent: usize) -> bool {
+        match self {
+            Self::Fixed(fixed) => *fixed == extent,
+            Self::Named(_) | Self::Any => true,
+        }
+    }
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(extent) => write!(f, "{extent}"),
+            Self::Named(name) => f.write_str(name),
+            Self::Any => f.write_str("?"),
+        }
+    }
+}
+
+/// One named input or output. `None` means that any fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub element: Option<Element>,
+    /// Extents, outermost first; `None` when even the number of axes is open.
+    pub shape: Option<Vec<Extent>>,
+}
+
+impl Port {
+    /// Whether a tensor of this spec may be put here.
+    pub fn admits(&self, spec: &Spec) -> bool {
+        self.element.is_none_or(|element| element == spec.element)
+            && self.shape.as_ref().is_none_or(|shape| {
+                let extents = spec.shape.extents();
+                shape.len() == extents.len() && shape.iter().zip(extents).all(|(axis, &extent)| axis.admits(extent))
+            })
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let element = self.element.map_or("ANY", Element::oip);
+        write!(f, "{}: {element}", self.name)?;
+        match &self.shape {
+            None => f.write_str("[..]"),
+            Some(shape) => {
+                let extents: Vec<_> = shape.iter().map(Extent::to_string).collect();
+                write!(f, "[{}]", extents.join(", "))
+            }
+        }
+    }
+}
+
+/// Inputs and outputs, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    pub inputs: Vec<Port>,
+    pub outputs: Vec<Port>,
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |ports: &[Port]| ports.iter().map(Port::to_string).collect::<Vec<_>>().join(", ");
+        write!(f, "({}) -> ({})", join(&self.inputs), join(&self.outputs))
+    }
+}

@@ -1,0 +1,71 @@
+//! What computes graphs: a CPU, a GPU, an NPU, a process elsewhere.
+
+use crate::nouns::{Fault, Frame, Graph, Signature, Tensor, View};
+use async_trait::async_trait;
+use std::{fmt, sync::Arc, time::Instant};
+
+/// What kind of silicon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    Cpu,
+    Gpu,
+    Npu,
+}
+
+/// One device, as answers and reports name it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct Device {
+    pub kind: DeviceKind,
+    /// The name that its driver gives.
+    pub name: String,
+    /// The library that drives it, and its version.
+    pub driver: String,
+    /// Memory for tensors and weights; `None` when the driver does not say.
+    pub memory_bytes: Option<u64>,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            DeviceKind::Cpu => "cpu",
+            DeviceKind::Gpu => "gpu",
+            DeviceKind::Npu => "npu",
+        };
+        write!(f, "{kind}: {} ({})", self.name, self.driver)
+    }
+}
+
+/// One device and what runs on it. Every call may come from many guests at once.
+#[async_trait]
+pub trait Accelerator: Send + Sync {
+    /// What it is. Never waits.
+    fn describe(&self) -> &Device;
+
+    /// Moves a host tensor to where graphs read it best.
+    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault>;
+
+    /// Moves a tensor to host memory, waiting for what computes it.
+    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault>;
+
+    /// Makes a tensor out of a frame: `[1, c, h, w]` or `[1, h, w, c]`.
+    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault>;
+
+    /// Compiles a graph. Fails with `Unsupported` and the operator's name rather than computing anything elsewhere.
+    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault>;
+}
+
+/// A loaded model; its weights are in memory once, whoever runs it.
+#[async_trait]
+pub trait Program: Send + Sync {
+    /// Inputs and outputs, in the order that `run` takes and gives them.
+    fn signature(&self) -> &Signature;
+
+    /// What computes it.
+    fn device(&self) -> &Device;
+
+    /// Computes every output. Inputs may be on the host or on this program's device.
+    ///
+    /// Fails with `TimedOut` once `deadline` has passed; work already on the device may go on unseen.
+    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault>;
+}

@@ -1,0 +1,11 @@
+//! Floor 2: where the outside world plugs in. Traits and their errors; no implementation.
+
+mod accelerator;
+mod registry;
+mod sink;
+mod source;
+
+pub use accelerator::{Accelerator, Device, DeviceKind, Program};
+pub use registry::{Artefact, Registry, RegistryError};
+pub use sink::{Sink, SinkError};
+pub use source::{FrameSource, SourceError};

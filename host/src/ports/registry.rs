@@ -1,0 +1,40 @@
+//! Where guests and models are fetched from.
+
+use crate::nouns::Digest;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Bytes whose digest was verified after they were read.
+#[derive(Clone)]
+pub struct Artefact {
+    pub digest: Digest,
+    pub bytes: Bytes,
+}
+
+impl Artefact {
+    /// Names `bytes` by their digest.
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+}
+
+/// Why an artefact can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("`{0}` does not exist")]
+    NotFound(String),
+    #[error("`{reference}` is refused: {reason}")]
+    Refused { reference: String, reason: String },
+    #[error("`{reference}` is larger than {limit_bytes} bytes")]
+    TooLarge { reference: String, limit_bytes: u64 },
+    #[error("`{reference}` can't be read: {reason}")]
+    Unreadable { reference: String, reason: String },
+}
+
+/// A place that keeps artefacts.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// The artefact behind `reference`, at most `limit_bytes` long.
+    async fn fetch(&self, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError>;
+}
