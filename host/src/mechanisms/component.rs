@@ -158,7 +158,7 @@ impl CompiledGuest {
             prepare(&mut store, &instance, &self.exports).await?;
             instance
         };
-        Ok(LiveGuest { sandbox: self.sandbox.clone(), store, instance, exports: self.exports, born: Instant::now() })
+        Ok(LiveGuest { sandbox: self.sandbox.clone(), store, instance, exports: self.exports })
     }
 }
 
@@ -168,7 +168,6 @@ pub struct LiveGuest {
     store: Store<GuestState>,
     instance: Instance,
     exports: Exports,
-    pub(super) born: Instant,
 }
 
 /// Why a call ended without an answer. After [`CallError::Refused`] the guest is whole, after the others it is gone.

@@ -98,7 +98,6 @@ impl Feed {
             self.counts.stale.add(1);
             return None;
         }
-        self.counts.dequeued.add(1);
         Some(frame)
     }
 }

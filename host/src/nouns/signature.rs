@@ -41,6 +41,8 @@ pub struct Port {
     pub element: Option<Element>,
     /// Extents, outermost first; `None` when even the number of axes is open.
     pub shape: Option<Vec<Extent>>,
+    /// Whether a request may leave it out.
+    pub optional: bool,
 }
 
 impl Port {

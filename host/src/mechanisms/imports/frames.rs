@@ -30,10 +30,10 @@ impl HostSource for GuestState {
         max_age_ms: u32,
     ) -> wasmtime::Result<Option<Resource<FrameHandle>>> {
         let max_age = Duration::from_millis(max_age_ms.into());
-        match self.table.get(&source)?.0.take(max_age) {
-            Some(frame) => Ok(Some(self.table.push(FrameHandle(frame))?)),
-            None => Ok(None),
-        }
+        let feed = &self.table.get(&source)?.0;
+        let Some(frame) = feed.take(max_age) else { return Ok(None) };
+        feed.counts().dequeued.add(1);
+        Ok(Some(self.table.push(FrameHandle(frame))?))
     }
 
     fn statistics(&mut self, source: Resource<SourceHandle>) -> wasmtime::Result<Statistics> {

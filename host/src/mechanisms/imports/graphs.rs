@@ -151,7 +151,7 @@ impl HostBuilder for GuestState {
             std::mem::replace(self.table.get_mut(&builder)?, BuilderHandle::new());
         for (name, operand) in outputs {
             let value = operands.get(operand as usize).ok_or_else(|| unknown_operand(operand))?;
-            graph.outputs.push(Port { name: name.clone(), element: None, shape: None });
+            graph.outputs.push(Port { name: name.clone(), element: None, shape: None, optional: false });
             graph.ops.push(identity(value.clone(), name));
         }
         let program = self.grants.accelerator.load(&graph).await?;
@@ -248,7 +248,7 @@ impl From<WitPort> for Port {
     fn from(port: WitPort) -> Self {
         let extent = |extent: Option<u32>| extent.map_or(Extent::Any, |extent| Extent::Fixed(extent as usize));
         let shape = port.shape.into_iter().map(extent).collect();
-        Self { name: port.name, element: Some(port.element.into()), shape: Some(shape) }
+        Self { name: port.name, element: Some(port.element.into()), shape: Some(shape), optional: false }
     }
 }
 
