@@ -2,4 +2,5 @@
 //!
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
 
+pub mod api;
 pub mod sinks;
