@@ -12,7 +12,10 @@ use burst_host::nouns::manifest::Server;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// What all requests share.
 #[derive(Clone)]
@@ -31,7 +34,8 @@ pub(crate) struct Taken {
 }
 
 impl Bodies {
-    /// Bodies of the largest size that may be held at once; smaller ones accordingly more.
+    /// Bodies of the largest size that may be held at once; smaller ones accordingly more. A body whose length is
+    /// declared waits for its whole share before it is read, so that no two wait for each other.
     const LARGEST_HELD: usize = 4;
 
     pub fn new(limits: &Server) -> Self {
@@ -44,6 +48,11 @@ impl Bodies {
         }
     }
 
+    /// The largest body, after decompression.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// Reads a body to its end.
     pub async fn take(&self, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
         let coding = Coding::of(headers)?;
@@ -51,49 +60,53 @@ impl Bodies {
         if declared.unwrap_or_default() > self.max_bytes || declares_more(headers, self.max_bytes) {
             return Err(Refusal::too_large(self.max_bytes));
         }
+        let mut charge = Charge::none(&self.held);
+        if let (None, Some(length)) = (coding, declared) {
+            let covered = timeout(self.timeout, charge.wait_for(length)).await;
+            covered.map_err(|_| Refusal::busy("too many large bodies at once"))?;
+        }
         let read = async {
             match coding {
-                None => self.collect(body, declared).await,
-                Some(coding) => self.inflate(body, coding).await,
+                None => self.collect(body, declared, &mut charge).await,
+                Some(coding) => self.inflate(body, coding, &mut charge).await,
             }
         };
-        tokio::time::timeout(self.timeout, read).await.map_err(|_| Refusal::slow_body())?
+        let bytes = timeout(self.timeout, read).await.map_err(|_| Refusal::slow_body())??;
+        Ok(Taken { bytes, charge })
     }
 
-    async fn collect(&self, mut body: Body, declared: Option<usize>) -> Result<Taken, Refusal> {
-        let mut charge = Charge::none(&self.held);
+    async fn collect(&self, mut body: Body, declared: Option<usize>, charge: &mut Charge) -> Result<Bytes, Refusal> {
         let first = next(&mut body).await?.unwrap_or_default();
-        self.admit(&mut charge, first.len())?;
+        self.admit(charge, first.len())?;
         let Some(second) = (if body.is_end_stream() { None } else { next(&mut body).await? }) else {
-            return Ok(Taken { bytes: first, charge });
+            return Ok(first);
         };
         let mut whole = BytesMut::from(first);
         let mut piece = Some(second);
         while let Some(data) = piece {
             let length = whole.len().saturating_add(data.len());
-            self.admit(&mut charge, length)?;
+            self.admit(charge, length)?;
             if length > whole.capacity() {
                 whole.reserve(room(length, declared) - whole.len());
             }
             whole.extend_from_slice(&data);
             piece = next(&mut body).await?;
         }
-        Ok(Taken { bytes: whole.freeze(), charge })
+        Ok(whole.freeze())
     }
 
-    async fn inflate(&self, mut body: Body, coding: Coding) -> Result<Taken, Refusal> {
+    async fn inflate(&self, mut body: Body, coding: Coding, charge: &mut Charge) -> Result<Bytes, Refusal> {
         /// Compressed bytes between two chances for other requests.
         const SLICE: usize = 16 << 10;
-        let mut charge = Charge::none(&self.held);
         let mut inflate = Inflate::new(coding, self.max_bytes);
         while let Some(data) = next(&mut body).await? {
             for slice in data.chunks(SLICE) {
                 inflate.push(slice)?;
-                self.admit(&mut charge, inflate.len())?;
+                self.admit(charge, inflate.len())?;
                 tokio::task::yield_now().await;
             }
         }
-        Ok(Taken { bytes: inflate.finish()?.into(), charge })
+        Ok(inflate.finish()?.into())
     }
 
     fn admit(&self, charge: &mut Charge, bytes: usize) -> Result<(), Refusal> {
@@ -144,20 +157,37 @@ impl Charge {
         Self { held: Arc::clone(held), permit: None }
     }
 
-    /// Grows to cover `bytes`. Up to one unit is free: the number of connections bounds those.
-    fn cover(&mut self, bytes: usize) -> bool {
-        let wanted = Self::units(bytes).saturating_sub(1);
+    /// Units that are not held yet for `bytes`. Up to one unit is free: the number of connections bounds those.
+    fn missing(&self, bytes: usize) -> u32 {
         let have = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Ok(missing) = u32::try_from(wanted.saturating_sub(have)) else { return false };
+        u32::try_from(Self::units(bytes).saturating_sub(1).saturating_sub(have)).unwrap_or(u32::MAX)
+    }
+
+    /// Waits until `bytes` are covered.
+    async fn wait_for(&mut self, bytes: usize) {
+        let missing = self.missing(bytes);
+        if missing > 0
+            && let Ok(more) = Arc::clone(&self.held).acquire_many_owned(missing).await
+        {
+            self.add(more);
+        }
+    }
+
+    /// Grows to cover `bytes`, if that much is free.
+    fn cover(&mut self, bytes: usize) -> bool {
+        let missing = self.missing(bytes);
         if missing == 0 {
             return true;
         }
-        let Ok(more) = Arc::clone(&self.held).try_acquire_many_owned(missing) else { return false };
+        let more = Arc::clone(&self.held).try_acquire_many_owned(missing);
+        more.map(|more| self.add(more)).is_ok()
+    }
+
+    fn add(&mut self, more: OwnedSemaphorePermit) {
         match &mut self.permit {
             Some(permit) => permit.merge(more),
             None => self.permit = Some(more),
         }
-        true
     }
 }
 
@@ -194,14 +224,18 @@ mod tests {
     async fn large_bodies_share_a_bounded_memory() {
         let bodies = bodies(1 << 20);
         let headers = HeaderMap::new();
-        let take = || bodies.take(&headers, Body::from(vec![0; 1 << 20]));
+        let declared = || bodies.take(&headers, Body::from(vec![0; 1 << 20]));
         let mut held = Vec::new();
-        while let Ok(taken) = take().await {
-            held.push(taken);
-            assert!(held.len() <= Bodies::LARGEST_HELD);
+        while let Ok(taken) = timeout(Duration::from_millis(50), declared()).await {
+            held.push(taken.unwrap());
+            assert!(held.len() <= Bodies::LARGEST_HELD + 1);
         }
         assert!(held.len() >= Bodies::LARGEST_HELD);
-        held.pop();
-        assert!(take().await.is_ok());
+        let chunks = futures::stream::iter([Ok::<_, std::io::Error>(vec![0; 1 << 20])]);
+        let refused = bodies.take(&headers, Body::from_stream(chunks)).await.unwrap_err();
+        assert_eq!(refused.text(), "too many large bodies at once");
+        assert_eq!(bodies.take(&headers, Body::from(vec![0; 1000])).await.unwrap().bytes.len(), 1000);
+        let (waiting, ()) = tokio::join!(declared(), async { drop(held.pop()) });
+        assert!(waiting.is_ok());
     }
 }

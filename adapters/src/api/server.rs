@@ -109,6 +109,7 @@ impl Connections {
     fn new(router: Router, limits: &Server) -> Self {
         let header_timeout = Duration::from_millis(limits.header_timeout_ms.get());
         let mut builder = Builder::new(TokioExecutor::new());
+        // It also ends connections that are idle for so long between two requests.
         builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(16 << 10);
         Self { router: TowerToHyperService::new(router), builder, header_timeout }

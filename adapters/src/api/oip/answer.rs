@@ -1,6 +1,6 @@
 //! Turns what a guest answered into a response: JSON, or JSON and then the contents of the binary outputs.
 
-use super::{super::refusal::Refusal, VERSION, chunks::Chunks, elements::Data, request::Wanted};
+use super::{super::refusal::Refusal, VERSION, chunks::Chunks, data::Data, request::Wanted};
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
@@ -14,6 +14,9 @@ use serde::Serialize;
 
 /// How many bytes of a body are JSON, when contents follow.
 pub(super) const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// Contents that are written as JSON in one answer; the text is several times as long.
+const JSON_MAX_BYTES: usize = 16 << 20;
 
 /// An answer, laid out for the wire.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ pub(super) fn encode(guest: &str, id: Option<&str>, wanted: &Wanted, answer: &An
     let is_binary = outputs.iter().any(|output| binary(&output));
     let json_bytes: usize =
         outputs.iter().filter_map(|output| output.data.as_ref()?.0.contents()).map(Bytes::len).sum();
+    if json_bytes > JSON_MAX_BYTES {
+        return Err(Refusal::invalid(format!("the outputs are above {JSON_MAX_BYTES} bytes; ask for binary data")));
+    }
     let mut head = Vec::with_capacity(512 + json_bytes.saturating_mul(3));
     let device = answer.device.as_ref().map(|device| AnswerParameters { device: device.to_string() });
     let json = Head { id, model_name: guest, model_version: VERSION, parameters: device, outputs };

@@ -32,8 +32,8 @@ pub(super) async fn infer<I: Inference>(
     let (bytes, guest) = (taken.bytes, Arc::<str>::from(target.0));
     let json_bytes = head_length.unwrap_or(bytes.len());
     let asked = {
-        let guest = Arc::clone(&guest);
-        aside(json_bytes, move || request::parse(&guest, &signature, bytes, head_length)).await?
+        let (guest, max_bytes) = (Arc::clone(&guest), serving.bodies.max_bytes());
+        aside(json_bytes, move || request::parse(&guest, &signature, bytes, head_length, max_bytes)).await?
     };
     let answer = serving.inference.answer(asked.request).await?;
     drop(taken.charge);

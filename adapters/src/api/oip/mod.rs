@@ -5,8 +5,10 @@
 
 mod answer;
 mod chunks;
+mod data;
 mod elements;
 mod infer;
+mod lists;
 mod models;
 mod parameters;
 mod request;

@@ -25,8 +25,7 @@ impl Parameters {
             "binary_data_size" => self.binary_data_size = Some(value.count()?),
             "binary_data" => self.binary_data = Some(value.flag()?),
             "binary_data_output" => self.binary_data_output = Some(value.flag()?),
-            // Zero is Triton's "no timeout".
-            "timeout" => self.timeout = Some(value.unsigned()?).filter(|&t| t > 0).map(Duration::from_micros),
+            "timeout" => self.timeout = timeout(value.unsigned()?),
             "classification" => return Err("is not supported: ask for the scores"),
             "shared_memory_region" => return Err("is not supported: send the contents"),
             "sequence_start" | "sequence_end" => drop(value.flag()?),
@@ -36,6 +35,12 @@ impl Parameters {
         }
         Ok(())
     }
+}
+
+/// A time-out in microseconds. Zero is Triton's "none", and so is what no clock can add.
+fn timeout(micros: u64) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    Some(Duration::from_micros(micros)).filter(|timeout| !timeout.is_zero() && *timeout <= DAY)
 }
 
 impl<'de> Deserialize<'de> for Parameters {
@@ -146,6 +151,7 @@ mod tests {
             Ok(Parameters { timeout: Some(Duration::from_micros(1500)), ..Default::default() }),
         );
         check(r#"{"timeout": 0}"#, Ok(Parameters::default()));
+        check(r#"{"timeout": 18446744073709551615}"#, Ok(Parameters::default()));
         check(r#"{"timeout": -1}"#, Err("`timeout` is not a whole number"));
         check(r#"{"timeout": 1.5}"#, Err("`timeout` is not a whole number"));
         check(r#"{"binary_data": true}"#, Ok(Parameters { binary_data: Some(true), ..Default::default() }));

@@ -1,17 +1,19 @@
 //! Turns the body of an inference request into tensors that fit the guest.
 
-use super::{super::refusal::Refusal, elements, parameters::Parameters};
+use super::{
+    super::refusal::Refusal,
+    elements,
+    lists::{Extents, Few},
+    parameters::Parameters,
+};
 use burst_host::{
     loops::serve::Request,
-    nouns::{Element, Shape, Signature, Spec, Tensor},
+    nouns::{Element, Signature, Spec, Tensor},
 };
 use bytes::Bytes;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt};
 
 /// A request, and what its answer should look like.
 #[derive(Debug)]
@@ -31,12 +33,14 @@ pub(super) struct Wanted {
 }
 
 /// Reads `body`, whose first `head_length` bytes (or all) are JSON and whose rest is binary contents, in the order of
-/// the inputs that say `binary_data_size`. Contents are slices of `body`.
+/// the inputs that say `binary_data_size`. Those contents are slices of `body`; what JSON becomes is at most
+/// `max_bytes`.
 pub(super) fn parse(
     guest: &str,
     signature: &Signature,
     body: Bytes,
     head_length: Option<usize>,
+    max_bytes: usize,
 ) -> Result<Asked, Refusal> {
     let mut binary = body;
     let head = match head_length {
@@ -48,6 +52,11 @@ pub(super) fn parse(
         serde_json::from_slice(&head).map_err(|error| Refusal::invalid(format!("the request: {error}")))?;
     let specs = head.specs()?;
     check(signature, &head, &specs)?;
+    // A digit and a comma may become eight bytes.
+    let json_bytes = head.inputs.0.iter().zip(&specs).filter(|(input, _)| input.data.is_some());
+    if json_bytes.filter_map(|(_, spec)| spec.bytes()).fold(0, usize::saturating_add) > max_bytes {
+        return Err(Refusal::too_large(max_bytes));
+    }
     let outputs = head.outputs.map(|outputs| wanted(signature, outputs)).transpose()?;
     let inputs = head.inputs.0.into_iter().zip(specs).map(|(input, spec)| input.tensor(spec, &mut binary));
     let inputs = inputs.collect::<Result<_, _>>()?;
@@ -166,69 +175,6 @@ fn wanted(signature: &Signature, outputs: Few<Output<'_>>) -> Result<Vec<(String
     Ok(wanted)
 }
 
-/// A list of at most [`FEW`] items, so that a small body can't become many allocations.
-struct Few<T>(Vec<T>);
-
-const FEW: usize = 256;
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(FewVisitor(PhantomData))
-    }
-}
-
-struct FewVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
-    type Value = Few<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {FEW} tensors")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            if items.len() == FEW {
-                return Err(A::Error::invalid_length(FEW + 1, &self));
-            }
-            items.push(item);
-        }
-        Ok(Few(items))
-    }
-}
-
-/// A shape of at most [`Shape::RANK_MAX`] axes.
-struct Extents(Vec<usize>);
-
-impl<'de> Deserialize<'de> for Extents {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ExtentsVisitor)
-    }
-}
-
-struct ExtentsVisitor;
-
-impl<'de> Visitor<'de> for ExtentsVisitor {
-    type Value = Extents;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a shape: at most {} whole numbers from 0", Shape::RANK_MAX)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Extents, A::Error> {
-        let mut extents = Vec::with_capacity(4);
-        while let Some(extent) = list.next_element::<i64>()? {
-            if extents.len() == Shape::RANK_MAX {
-                return Err(A::Error::invalid_length(Shape::RANK_MAX + 1, &self));
-            }
-            let extent = usize::try_from(extent);
-            extents.push(extent.map_err(|_| A::Error::custom("an extent of a shape is below 0"))?);
-        }
-        Ok(Extents(extents))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +191,7 @@ mod tests {
 
     fn check(signature: &Signature, head: &str, binary: &[u8], expected: Result<&[(&str, &[i32])], &str>) {
         let body = Bytes::from([head.as_bytes(), binary].concat());
-        match (parse("g", signature, body, Some(head.len())), expected) {
+        match (parse("g", signature, body, Some(head.len()), 1 << 20), expected) {
             (Ok(asked), Ok(expected)) => {
                 let inputs = asked.request.inputs.iter();
                 let found: Vec<_> = inputs.map(|(name, tensor)| (name.as_str(), tensor.to_vec().unwrap())).collect();
@@ -309,6 +255,7 @@ mod tests {
         check("[9223372036854775808]", "integer");
         check("[1,1,1,1,1,1,1,1,1]", "at most 8");
         check("[1.5]", "floating point");
+        check("[1000000]", "above 1048576 bytes");
         check("\"2\"", "expected a shape");
     }
 }
