@@ -96,7 +96,7 @@ impl Deployer {
         let pool = Pool::open(guest, config.pool.clone(), statistics.clone()).await?;
         Ok(Deployment {
             name: name.into(),
-            signature: signature(config),
+            signature: Arc::new(signature(config)),
             answers: !sees_frames,
             limits: config.limits.clone(),
             accelerator: self.accelerator.clone(),

@@ -8,7 +8,7 @@ use crate::{
         pool::{Lease, Offer, Pool},
         statistics::{Retired, Statistics},
     },
-    nouns::{Digest, Port, Signature, Tensor, manifest::Limits},
+    nouns::{Digest, Signature, Tensor, manifest::Limits},
     ports::{Accelerator, Device},
 };
 use arc_swap::ArcSwap;
@@ -66,7 +66,7 @@ pub enum ServeError {
 /// A guest with its pool.
 pub struct Deployment {
     pub name: Arc<str>,
-    pub signature: Signature,
+    pub signature: Arc<Signature>,
     /// Whether clients may call it: a guest that sees frames emits events only.
     pub answers: bool,
     pub limits: Limits,
@@ -81,7 +81,7 @@ pub struct Deployed {
     pub name: Arc<str>,
     /// Of the component.
     pub digest: Digest,
-    pub signature: Signature,
+    pub signature: Arc<Signature>,
     /// What its graphs run on.
     pub device: Device,
     /// How its leases start.
@@ -118,6 +118,12 @@ impl Service {
     /// One of them.
     pub fn guest(&self, name: &str) -> Option<Deployed> {
         self.guests.load().get(name).map(|deployment| deployment.describe())
+    }
+
+    /// What a request to a guest that answers has to fit.
+    pub fn signature(&self, name: &str) -> Option<Arc<Signature>> {
+        let guests = self.guests.load();
+        guests.get(name).filter(|deployment| deployment.answers).map(|deployment| deployment.signature.clone())
     }
 
     /// Whether requests are taken: every guest has its ready floor and the house is not closing.
@@ -162,7 +168,8 @@ impl Deployment {
     }
 
     async fn answer(&self, request: Request, arrived: Instant) -> Result<Answer, ServeError> {
-        check(&self.signature.inputs, &request.inputs)?;
+        let specs = request.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
+        self.signature.admits(specs).map_err(ServeError::Invalid)?;
         let own = Duration::from_millis(self.limits.deadline_ms.get());
         let deadline = arrived + request.timeout.map_or(own, |timeout| timeout.min(own));
         let checked = Instant::now();
@@ -228,26 +235,5 @@ impl From<CallError> for ServeError {
             CallError::OverLimit => Self::Failed("it asked for more memory than it may have"),
             CallError::TimedOut => Self::TimedOut,
         }
-    }
-}
-
-/// Each port exactly once, in any order, and nothing else. A guest without declared inputs takes anything.
-fn check(ports: &[Port], inputs: &[(String, Tensor)]) -> Result<(), ServeError> {
-    if ports.is_empty() {
-        return Ok(());
-    }
-    for (index, (name, tensor)) in inputs.iter().enumerate() {
-        let port = ports.iter().find(|port| port.name == *name);
-        let port = port.ok_or_else(|| ServeError::Invalid(format!("there is no input `{name}`")))?;
-        if !port.admits(tensor.spec()) {
-            return Err(ServeError::Invalid(format!("the input is {port}, {} was sent", tensor.spec())));
-        }
-        if inputs[..index].iter().any(|(other, _)| other == name) {
-            return Err(ServeError::Invalid(format!("the input `{name}` was sent twice")));
-        }
-    }
-    match ports.iter().find(|port| !port.optional && !inputs.iter().any(|(name, _)| *name == port.name)) {
-        Some(missing) => Err(ServeError::Invalid(format!("the input `{}` is missing", missing.name))),
-        None => Ok(()),
     }
 }

@@ -29,8 +29,8 @@ pub const PREPARE_MS_MAX: u64 = 30_000;
 const SLICE_TICKS: u64 = 2;
 
 /// How a lease starts.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case", tag = "start")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// From a snapshot of the memory after `prepare`.
     Snapshot,
@@ -38,6 +38,16 @@ pub enum Start {
     PrepareEach { reason: String },
     /// As compiled: the guest exports no `prepare`.
     Plain,
+}
+
+impl std::fmt::Display for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Snapshot => f.write_str("snapshot"),
+            Self::PrepareEach { reason } => write!(f, "prepare in each lease ({reason})"),
+            Self::Plain => f.write_str("plain"),
+        }
+    }
 }
 
 /// A guest, compiled, with what it was given.
