@@ -1,6 +1,6 @@
 //! Prometheus text, made when somebody asks: counting costs atomics, watching costs a scrape.
 
-use super::{inference::Inference, refusal::Refusal};
+use super::{inference::Inference, lanes::Lanes, refusal::Refusal};
 use axum::{
     Router,
     extract::State,
@@ -10,19 +10,24 @@ use axum::{
 };
 use burst_host::{
     loops::serve::Deployed,
-    mechanisms::statistics::{Histogram, Retired},
+    mechanisms::{
+        egress::LaneCounts,
+        statistics::{Histogram, Retired},
+    },
 };
+pub use prometheus_client::registry::Registry;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::{Registry, Unit},
+    registry::Unit,
 };
 use std::{fmt, sync::Arc};
 
-/// What the guests went through. Add other collectors with [`Registry::register_collector`].
-pub fn registry<I: Inference>(inference: Arc<I>) -> Registry {
+/// What the guests and their cameras went through.
+pub fn registry<I: Inference>(inference: Arc<I>, lanes: Vec<LaneCounts>) -> Registry {
     let mut registry = Registry::default();
+    registry.register_collector(Box::new(Lanes(lanes)));
     registry.register_collector(Box::new(Guests(inference)));
     registry
 }

@@ -4,6 +4,7 @@ mod body;
 mod events;
 mod inference;
 mod inflate;
+mod lanes;
 pub mod metrics;
 pub mod oip;
 pub mod ps;

@@ -40,12 +40,22 @@ pub enum Start {
     Plain,
 }
 
+impl Start {
+    /// One word for a table.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::PrepareEach { .. } => "prepare",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 impl std::fmt::Display for Start {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Snapshot => f.write_str("snapshot"),
             Self::PrepareEach { reason } => write!(f, "prepare in each lease ({reason})"),
-            Self::Plain => f.write_str("plain"),
+            Self::Snapshot | Self::Plain => f.write_str(self.word()),
         }
     }
 }

@@ -115,7 +115,7 @@ impl Bucket {
 }
 
 /// Everything that is counted of one guest at one camera.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct LaneCounts {
     pub guest: Arc<str>,
     pub camera: Arc<str>,

@@ -2,7 +2,7 @@
 
 use super::{
     super::{inference::Inference, refusal::Refusal},
-    Shared, VERSION, readiness,
+    Serving, Shared, VERSION, readiness,
     target::Target,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -15,9 +15,18 @@ use serde_json::{Value, json};
 
 type Answer = Result<Json<Value>, Refusal>;
 
+/// A guest that sees frames is no model to a client.
+fn all_answering<I: Inference>(serving: &Serving<I>) -> Vec<Deployed> {
+    serving.inference.guests().into_iter().filter(|guest| guest.answers).collect()
+}
+
+fn answering<I: Inference>(serving: &Serving<I>, target: &Target) -> Result<Deployed, Refusal> {
+    serving.inference.guest(&target.0).filter(|guest| guest.answers).ok_or_else(|| target.unknown())
+}
+
 /// Names, as KServe lists them.
 pub(super) async fn list<I: Inference>(State(serving): Shared<I>) -> Json<Value> {
-    let guests = serving.inference.guests();
+    let guests = all_answering(&serving);
     Json(json!({ "models": guests.iter().map(|guest| &*guest.name).collect::<Vec<_>>() }))
 }
 
@@ -25,12 +34,12 @@ pub(super) async fn ready<I: Inference>(
     State(serving): Shared<I>,
     target: Target,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let guest = serving.inference.guest(&target.0).ok_or_else(|| target.unknown())?;
+    let guest = answering(&serving, &target)?;
     Ok(readiness(guest.ready))
 }
 
 pub(super) async fn metadata<I: Inference>(State(serving): Shared<I>, target: Target) -> Answer {
-    let guest = serving.inference.guest(&target.0).ok_or_else(|| target.unknown())?;
+    let guest = answering(&serving, &target)?;
     let ports = |ports: &[Port]| -> Vec<Value> {
         let describe = |port: &Port| json!({ "name": port.name, "datatype": datatype(port), "shape": dims(port) });
         ports.iter().map(describe).collect()
@@ -46,7 +55,7 @@ pub(super) async fn metadata<I: Inference>(State(serving): Shared<I>, target: Ta
 
 /// Triton's ModelConfig.
 pub(super) async fn config<I: Inference>(State(serving): Shared<I>, target: Target) -> Answer {
-    let guest = serving.inference.guest(&target.0).ok_or_else(|| target.unknown())?;
+    let guest = answering(&serving, &target)?;
     let ports = |ports: &[Port]| -> Vec<Value> {
         let describe = |port: &Port| json!({ "name": port.name, "data_type": data_type(port), "dims": dims(port) });
         ports.iter().map(describe).collect()
@@ -63,12 +72,12 @@ pub(super) async fn config<I: Inference>(State(serving): Shared<I>, target: Targ
 }
 
 pub(super) async fn statistics<I: Inference>(State(serving): Shared<I>, target: Target) -> Answer {
-    let guest = serving.inference.guest(&target.0).ok_or_else(|| target.unknown())?;
+    let guest = answering(&serving, &target)?;
     Ok(Json(json!({ "model_stats": [model_statistics(&guest)] })))
 }
 
 pub(super) async fn all_statistics<I: Inference>(State(serving): Shared<I>) -> Json<Value> {
-    let guests = serving.inference.guests();
+    let guests = all_answering(&serving);
     Json(json!({ "model_stats": guests.iter().map(model_statistics).collect::<Vec<_>>() }))
 }
 
@@ -78,7 +87,7 @@ pub(super) async fn index<I: Inference>(State(serving): Shared<I>) -> Json<Value
         let (state, reason) = if guest.ready { ("READY", "") } else { ("UNAVAILABLE", "not ready yet") };
         json!({ "name": &*guest.name, "version": VERSION, "state": state, "reason": reason })
     };
-    Json(serving.inference.guests().iter().map(entry).collect())
+    Json(all_answering(&serving).iter().map(entry).collect())
 }
 
 fn model_statistics(guest: &Deployed) -> Value {
