@@ -1,3 +1,7 @@
 //! The outside world behind the ports of `burst-host`: models, devices, cameras, sinks, registries and client protocols.
 //!
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
+
+pub mod cpu;
+pub mod frames;
+pub mod registry;
