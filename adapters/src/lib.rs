@@ -3,4 +3,7 @@
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
 
 pub mod api;
+pub mod cpu;
+pub mod frames;
+pub mod registry;
 pub mod sinks;

@@ -1,0 +1,3 @@
+//! The CPU: the accelerator that every box has.
+
+pub mod view;
