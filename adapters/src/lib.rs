@@ -1,3 +1,8 @@
 //! The outside world behind the ports of `burst-host`: models, devices, cameras, sinks, registries and client protocols.
 //!
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod cpu;
+pub mod onnx;
