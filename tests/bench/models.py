@@ -22,10 +22,12 @@ WARM_UPS = 3
 RUNS_MAX = 50
 SECONDS_MAX = 10
 
-# Mean square kept by an activation: weights of variance gain/fan-in then hold activations near 1.
-LINEAR, RELU, SILU = 1.0, 2.0, 2.8
+# Weights of variance gain/fan-in keep the mean square of what follows each activation near 1.
+LINEAR, RELU, SILU = 1.0, 2.0, 2.5
 # Residual branches are quieter, or depth would compound them.
-RESIDUAL = 0.2
+RESIDUAL = 0.4
+# SiLU has no stable scale of its own: with smaller biases its layers fade out or blow up.
+BIAS = 0.3
 
 
 class Net:
@@ -62,21 +64,19 @@ class Net:
     def conv(self, x, channels_in, channels, kernel=1, stride=1, groups=1, gain=LINEAR):
         fan_in = channels_in // groups * kernel * kernel
         weight = self.normal((channels, channels_in // groups, kernel, kernel), (gain / fan_in) ** 0.5)
-        bias = self.normal((channels,), 0.05)
-        return self.op(
-            "Conv", x, weight, bias,
-            kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4, group=groups,
-        )  # fmt: skip
+        bias = self.normal((channels,), BIAS)
+        shape = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
+        return self.op("Conv", x, weight, bias, group=groups, **shape)
 
     def linear(self, x, width_in, width):
         product = self.op("MatMul", x, self.normal((width_in, width), width_in**-0.5))
-        return self.op("Add", self.normal((width,), 0.05), product)
+        return self.op("Add", self.normal((width,), BIAS), product)
 
     def classify(self, x, channels):
         """Global average, then a thousand logits."""
         flat = self.op("Flatten", self.op("GlobalAveragePool", x), axis=1)
         weight = self.normal((1000, channels), channels**-0.5)
-        return self.op("Gemm", flat, weight, self.normal((1000,), 0.05), transB=1)
+        return self.op("Gemm", flat, weight, self.normal((1000,), BIAS), transB=1)
 
     def model(self, output, shape):
         """The finished model; what the last layer computed becomes `output`."""
@@ -165,11 +165,8 @@ def concat(net, *parts, axis=1):
 
 
 def double(net, x):
-    factors = net.floats(1, 1, 2, 2)
-    return net.op(
-        "Resize", x, "", factors,
-        mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
-    )  # fmt: skip
+    nearest = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    return net.op("Resize", x, "", net.floats(1, 1, 2, 2), **nearest)
 
 
 def c2f(net, x, channels_in, channels, blocks, kept=True):
@@ -243,7 +240,7 @@ def minilm_l6_s128(net):
 
 def norm(net, x, width):
     scale = net.constant(1 + net.rng.standard_normal(width, np.float32) * np.float32(0.05))
-    return net.op("LayerNormalization", x, scale, net.normal((width,), 0.05), axis=-1, epsilon=1e-12)
+    return net.op("LayerNormalization", x, scale, net.normal((width,), BIAS), axis=-1, epsilon=1e-12)
 
 
 def gelu(net, x):

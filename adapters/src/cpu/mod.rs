@@ -10,7 +10,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 mod translate;
-mod view;
+pub mod view;
 mod workers;
 
 use crate::onnx::Limits;

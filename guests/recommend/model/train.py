@@ -5,7 +5,7 @@
 Input `session` int64 [L], item ids 0..9999 with the latest last; outputs `scores` float32 [100]
 and `items` int64 [100], best first, the session's own items among them. A few cases checked
 against ONNX Runtime go to tests/data/recommend/. Needs no more than tests/requirements.txt
-(scipy comes with scikit-learn).
+(scipy and threadpoolctl come with scikit-learn).
 """
 
 import sys
@@ -18,6 +18,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
 
 MODEL = Path(__file__).with_name("recommend.onnx")
 CASES = Path(__file__).parents[3] / "tests" / "data" / "recommend"
@@ -87,7 +88,9 @@ def embeddings(sessions):
 
     Levy and Goldberg, "Neural Word Embedding as Implicit Matrix Factorization", 2014.
     """
-    left, sizes, _ = randomized_svd(mutual_information(sessions), DIMENSION, random_state=SEED)
+    # More threads sum in another order, and the file would differ from machine to machine.
+    with threadpool_limits(1):
+        left, sizes, _ = randomized_svd(mutual_information(sessions), DIMENSION, random_state=SEED)
     vectors = left * np.sqrt(sizes)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(norms, 1e-12)).astype(np.float32)

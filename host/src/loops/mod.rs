@@ -1,3 +1,5 @@
 //! Floor 4: deploy (control plane), serve (data plane), watch (camera lanes).
 
+pub mod deploy;
 pub mod serve;
+pub mod watch;

@@ -1,11 +1,25 @@
 //! The data plane: a named guest answers a request.
 
+pub use crate::mechanisms::pool::Leases;
+
 use crate::{
-    mechanisms::statistics::Statistics,
-    nouns::{Digest, Signature, Tensor},
-    ports::Device,
+    mechanisms::{
+        component::{CallError, Response, Start},
+        pool::{Lease, Offer, Pool},
+        statistics::{Retired, Statistics},
+    },
+    nouns::{Digest, Signature, Tensor, manifest::Limits},
+    ports::{Accelerator, Device},
 };
-use std::{sync::Arc, time::Duration};
+use arc_swap::ArcSwap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 /// What a client wants of a guest.
 #[derive(Debug)]
@@ -49,56 +63,177 @@ pub enum ServeError {
     Failed(&'static str),
 }
 
+/// A guest with its pool.
+pub struct Deployment {
+    pub name: Arc<str>,
+    pub signature: Arc<Signature>,
+    /// Whether clients may call it: a guest that sees frames emits events only.
+    pub answers: bool,
+    pub limits: Limits,
+    pub accelerator: Arc<dyn Accelerator>,
+    pub statistics: Arc<Statistics>,
+    pub pool: Pool,
+}
+
 /// One deployed guest, for those who ask about it.
 #[derive(Clone)]
 pub struct Deployed {
     pub name: Arc<str>,
     /// Of the component.
     pub digest: Digest,
-    pub signature: Signature,
+    pub signature: Arc<Signature>,
     /// What its graphs run on.
     pub device: Device,
+    /// How its leases start.
+    pub start: Start,
     pub ready: bool,
+    /// Whether clients may call it.
+    pub answers: bool,
     pub statistics: Arc<Statistics>,
     pub leases: Leases,
 }
 
-/// What a pool holds at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Leases {
-    pub ready: usize,
-    pub busy: usize,
-    /// Requests that wait for a lease.
-    pub waiting: usize,
-    /// The floor that is kept ready.
-    pub floor: usize,
-    /// The ceiling for ready and busy together.
-    pub max: usize,
+/// The guests of this host, by name.
+#[derive(Default)]
+pub struct Service {
+    guests: ArcSwap<BTreeMap<Arc<str>, Arc<Deployment>>>,
+    draining: AtomicBool,
 }
 
-/// The guests of this host, by name.
-pub struct Service {}
-
 impl Service {
-    /// Guests that answer requests, by name.
+    /// Puts a guest in place of the one of the same name; requests in flight end where they began.
+    pub fn insert(&self, deployment: Arc<Deployment>) {
+        self.guests.rcu(|guests| {
+            let mut guests = BTreeMap::clone(guests);
+            guests.insert(deployment.name.clone(), deployment.clone());
+            guests
+        });
+    }
+
+    /// Every guest, by name.
     pub fn guests(&self) -> Vec<Deployed> {
-        todo!()
+        self.guests.load().values().map(|deployment| deployment.describe()).collect()
     }
 
     /// One of them.
     pub fn guest(&self, name: &str) -> Option<Deployed> {
-        let _ = name;
-        todo!()
+        self.guests.load().get(name).map(|deployment| deployment.describe())
+    }
+
+    /// What a request to a guest that answers has to fit.
+    pub fn signature(&self, name: &str) -> Option<Arc<Signature>> {
+        let guests = self.guests.load();
+        guests.get(name).filter(|deployment| deployment.answers).map(|deployment| deployment.signature.clone())
     }
 
     /// Whether requests are taken: every guest has its ready floor and the house is not closing.
     pub fn ready(&self) -> bool {
-        todo!()
+        !self.draining.load(Relaxed) && self.guests.load().values().all(|deployment| deployment.pool.is_ready())
+    }
+
+    /// Refuses every request from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
     }
 
     /// Lends a fresh guest, runs the request in it and retires it.
     pub async fn answer(&self, request: Request) -> Result<Answer, ServeError> {
-        let _ = request;
-        todo!()
+        let arrived = Instant::now();
+        if self.draining.load(Relaxed) {
+            return Err(ServeError::Draining);
+        }
+        let deployment = self.guests.load().get(request.guest.as_str()).cloned();
+        let Some(deployment) = deployment.filter(|deployment| deployment.answers) else {
+            return Err(ServeError::NotFound(request.guest));
+        };
+        let answer = deployment.answer(request, arrived).await;
+        deployment.note(&answer, arrived);
+        answer
+    }
+}
+
+impl Deployment {
+    fn describe(&self) -> Deployed {
+        Deployed {
+            name: self.name.clone(),
+            digest: self.pool.guest().digest,
+            signature: self.signature.clone(),
+            device: self.accelerator.describe().clone(),
+            start: self.pool.guest().start.clone(),
+            ready: self.pool.is_ready(),
+            answers: self.answers,
+            statistics: self.statistics.clone(),
+            leases: self.pool.leases(),
+        }
+    }
+
+    async fn answer(&self, request: Request, arrived: Instant) -> Result<Answer, ServeError> {
+        let specs = request.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
+        self.signature.admits(specs).map_err(ServeError::Invalid)?;
+        let own = Duration::from_millis(self.limits.deadline_ms.get());
+        let deadline = arrived + request.timeout.map_or(own, |timeout| timeout.min(own));
+        let checked = Instant::now();
+        let mut lease = self.lease(deadline).await?;
+        let lent = Instant::now();
+        let response = lease.respond(request.inputs, deadline).await;
+        let computed = Instant::now();
+        lease.end(response.as_ref().map_or_else(CallError::retires, |_| Retired::Used));
+        let answer = self.download(response?).await?;
+        self.statistics.compute_input.record(checked - arrived);
+        self.statistics.lease_wait.record(lent - checked);
+        self.statistics.compute.record(computed - lent);
+        self.statistics.compute_output.record(computed.elapsed());
+        Ok(answer)
+    }
+
+    async fn lease(&self, deadline: Instant) -> Result<Lease, ServeError> {
+        match self.pool.lease(deadline).await {
+            Offer::Lent(lease) => Ok(lease),
+            Offer::Busy => {
+                self.statistics.refused.add(1);
+                Err(ServeError::Busy(self.name.to_string()))
+            }
+            Offer::TimedOut => Err(ServeError::TimedOut),
+            Offer::Closed => Err(ServeError::Draining),
+            Offer::Broken(error) => {
+                tracing::error!(guest = %self.name, %error, "a guest can't be made");
+                Err(ServeError::Failed("it can't be made"))
+            }
+        }
+    }
+
+    async fn download(&self, response: Response) -> Result<Answer, ServeError> {
+        let mut outputs = Vec::with_capacity(response.outputs.len());
+        for (name, tensor) in response.outputs {
+            let tensor = if tensor.contents().is_some() {
+                tensor
+            } else {
+                self.accelerator.download(&tensor).await.map_err(|_| ServeError::Failed("its device was lost"))?
+            };
+            outputs.push((name, tensor));
+        }
+        Ok(Answer { outputs, device: response.device })
+    }
+
+    fn note(&self, answer: &Result<Answer, ServeError>, arrived: Instant) {
+        match answer {
+            Ok(_) => {
+                self.statistics.success.record(arrived.elapsed());
+                self.statistics.touch();
+            }
+            Err(_) => self.statistics.fail.record(arrived.elapsed()),
+        }
+    }
+}
+
+impl From<CallError> for ServeError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) => Self::Refused(refusal),
+            CallError::OverQuota(why) => Self::Invalid(why),
+            CallError::Failed(why) => Self::Failed(why),
+            CallError::OverLimit => Self::Failed("it asked for more memory than it may have"),
+            CallError::TimedOut => Self::TimedOut,
+        }
     }
 }

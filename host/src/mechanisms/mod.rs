@@ -1,3 +1,14 @@
 //! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded.
 
+mod bindings;
+pub mod cache;
+pub mod component;
+pub mod egress;
+pub mod feed;
+pub mod imports;
+pub mod pool;
+pub mod quota;
+pub mod sandbox;
+mod snapshot;
 pub mod statistics;
+mod ticker;

@@ -245,6 +245,9 @@ pub struct PortConfig {
     /// Extents, outermost first, -1 for any; any number of axes when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<i64>>,
+    /// Whether a request may leave it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl From<&PortConfig> for Port {
@@ -254,6 +257,7 @@ impl From<&PortConfig> for Port {
             name: config.name.clone(),
             element: config.datatype,
             shape: config.shape.as_ref().map(|shape| shape.iter().map(extent).collect()),
+            optional: config.optional,
         }
     }
 }

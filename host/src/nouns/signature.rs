@@ -41,6 +41,8 @@ pub struct Port {
     pub element: Option<Element>,
     /// Extents, outermost first; `None` when even the number of axes is open.
     pub shape: Option<Vec<Extent>>,
+    /// Whether a request may leave it out.
+    pub optional: bool,
 }
 
 impl Port {
@@ -73,6 +75,31 @@ impl fmt::Display for Port {
 pub struct Signature {
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
+}
+
+impl Signature {
+    /// Whether a request with these inputs fits: each port once, in any order, and nothing else. A signature without
+    /// inputs takes anything. The error names the input.
+    pub fn admits<'a>(&self, inputs: impl Iterator<Item = (&'a str, &'a Spec)> + Clone) -> Result<(), String> {
+        if self.inputs.is_empty() {
+            return Ok(());
+        }
+        for (index, (name, spec)) in inputs.clone().enumerate() {
+            let port = self.inputs.iter().find(|port| port.name == name);
+            let port = port.ok_or_else(|| format!("input `{name}`: there is no such input"))?;
+            if !port.admits(spec) {
+                return Err(format!("input `{name}`: {spec} does not fit {port}"));
+            }
+            if inputs.clone().take(index).any(|(other, _)| other == name) {
+                return Err(format!("input `{name}`: occurs twice"));
+            }
+        }
+        let sent = |port: &Port| inputs.clone().any(|(name, _)| port.name == name);
+        match self.inputs.iter().find(|port| !port.optional && !sent(port)) {
+            Some(port) => Err(format!("input `{}`: it is missing", port.name)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Signature {

@@ -1,11 +1,13 @@
 //! Floor 2: where the outside world plugs in. Traits and their errors; no implementation.
 
 mod accelerator;
+mod model;
 mod registry;
 mod sink;
 mod source;
 
 pub use accelerator::{Accelerator, Device, DeviceKind, Program};
+pub use model::{ModelError, ModelFormat};
 pub use registry::{Artefact, Registry, RegistryError};
 pub use sink::{Sink, SinkError};
 pub use source::{FrameSource, SourceError};

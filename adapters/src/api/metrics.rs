@@ -1,0 +1,174 @@
+//! Prometheus text, made when somebody asks: counting costs atomics, watching costs a scrape.
+
+use super::{inference::Inference, lanes::Lanes, refusal::Refusal};
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use burst_host::{
+    loops::serve::Deployed,
+    mechanisms::{
+        egress::LaneCounts,
+        statistics::{Histogram, Retired},
+    },
+};
+pub use prometheus_client::registry::Registry;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
+};
+use std::{fmt, sync::Arc};
+
+/// What the guests and their cameras went through.
+pub fn registry<I: Inference>(inference: Arc<I>, lanes: Vec<LaneCounts>) -> Registry {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Lanes(lanes)));
+    registry.register_collector(Box::new(Guests(inference)));
+    registry
+}
+
+/// `GET /metrics`, on the main port and on its own.
+pub fn router(registry: Arc<Registry>) -> Router {
+    Router::new().route("/metrics", get(scrape)).with_state(registry)
+}
+
+async fn scrape(State(registry): State<Arc<Registry>>) -> Response {
+    let mut page = String::new();
+    match text::encode(&mut page, &registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], page).into_response()
+        }
+        Err(_) => Refusal::internal("the metrics could not be written").into_response(),
+    }
+}
+
+struct Guests<I>(Arc<I>);
+
+impl<I> fmt::Debug for Guests<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guests")
+    }
+}
+
+impl<I: Inference> Collector for Guests<I> {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let guests = self.0.guests();
+        let mut page = Page { encoder: &mut encoder, guests: &guests };
+        page.counters("burst_requests", "Requests that ended", &["outcome"], |guest| {
+            let statistics = &guest.statistics;
+            vec![(vec!["success"], statistics.success.count()), (vec!["fail"], statistics.fail.count())]
+        })?;
+        page.counters("burst_refused", "Requests refused because the queue was full", &[], |guest| {
+            vec![(vec![], guest.statistics.refused.get())]
+        })?;
+        page.counters("burst_retired", "Leases that ended", &["reason"], |guest| {
+            Retired::ALL.map(|reason| (vec![reason.name()], guest.statistics.retired(reason))).into()
+        })?;
+        page.histograms("burst_request", "From the arrival of a request to its answer", &["outcome"], |guest| {
+            vec![(vec!["success"], &guest.statistics.success), (vec!["fail"], &guest.statistics.fail)]
+        })?;
+        page.histograms("burst_lease_wait", "From the arrival of a request to its lease", &[], |guest| {
+            vec![(vec![], &guest.statistics.lease_wait)]
+        })?;
+        page.histograms("burst_compute", "The guest's call", &[], |guest| vec![(vec![], &guest.statistics.compute)])?;
+        page.leases()
+    }
+}
+
+/// Label values after `guest`, and what they stand for.
+type Rows<T> = Vec<(Vec<&'static str>, T)>;
+
+/// Writes families that have a row or a few for each guest.
+struct Page<'a, 'e> {
+    encoder: &'a mut DescriptorEncoder<'e>,
+    guests: &'a [Deployed],
+}
+
+impl Page<'_, '_> {
+    fn counters(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        labels: &[&'static str],
+        rows: impl Fn(&Deployed) -> Rows<u64>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for guest in self.guests {
+            for (values, count) in rows(guest) {
+                ConstCounter::new(count).encode(family.encode_family(&all(guest, labels, &values))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn histograms<'g>(
+        &'g mut self,
+        name: &'static str,
+        help: &str,
+        labels: &[&'static str],
+        rows: impl Fn(&'g Deployed) -> Rows<&'g Histogram>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for guest in self.guests {
+            for (values, histogram) in rows(guest) {
+                let buckets = buckets(histogram);
+                let count = buckets.iter().map(|&(_, count)| count).sum();
+                family.encode_family(&all(guest, labels, &values))?.encode_histogram::<Labels>(
+                    histogram.sum().as_secs_f64(),
+                    count,
+                    &buckets,
+                    None,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn leases(&mut self) -> fmt::Result {
+        self.gauges("burst_leases", "Leases, and requests that wait for one", &["state"], |guest| {
+            let leases = guest.leases;
+            vec![(vec!["ready"], leases.ready), (vec!["busy"], leases.busy), (vec!["waiting"], leases.waiting)]
+        })?;
+        self.gauges("burst_leases_floor", "Leases that are kept ready", &[], |guest| {
+            vec![(vec![], guest.leases.floor)]
+        })?;
+        self.gauges("burst_leases_max", "The most leases, ready and busy together", &[], |guest| {
+            vec![(vec![], guest.leases.max)]
+        })
+    }
+
+    fn gauges(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        labels: &[&'static str],
+        rows: impl Fn(&Deployed) -> Rows<usize>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for guest in self.guests {
+            for (values, count) in rows(guest) {
+                ConstGauge::new(count).encode(family.encode_family(&all(guest, labels, &values))?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+fn all(guest: &Deployed, labels: &[&'static str], values: &[&str]) -> Labels {
+    let own = labels.iter().zip(values).map(|(&label, value)| (label, (*value).to_owned()));
+    std::iter::once(("guest", guest.name.to_string())).chain(own).collect()
+}
+
+/// Upper bounds in seconds and how many durations are in each, not cumulated.
+fn buckets(histogram: &Histogram) -> Vec<(f64, u64)> {
+    let bounds = Histogram::BOUNDS_US.iter().map(|&micros| micros as f64 / 1e6).chain([f64::INFINITY]);
+    bounds.zip(histogram.buckets()).collect()
+}

@@ -1,0 +1,5 @@
+//! Registries: where guests and models are fetched from.
+
+mod directory;
+
+pub use directory::Directory;

@@ -1,0 +1,10 @@
+//! Computes for ever.
+
+use burst_guest::{Inputs, Outputs, responder};
+
+responder!(respond);
+
+#[allow(clippy::empty_loop)]
+fn respond(_: Inputs) -> Result<Outputs, String> {
+    loop {}
+}

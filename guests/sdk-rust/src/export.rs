@@ -1,0 +1,85 @@
+//! The macros that turn plain functions into what the host calls.
+
+use crate::{Inputs, Outputs, Tensor};
+
+/// Exports a function that answers requests, and optionally one that runs once at deploy.
+///
+/// `responder!(respond)` or `responder!(respond, prepare)`, with
+/// `fn respond(inputs: Inputs) -> Result<Outputs, String>` and `fn prepare() -> Result<(), String>`.
+///
+/// The host takes a snapshot of the guest's memory after `prepare`, and every request starts from it. A `prepare` that
+/// keeps a handle runs before each request instead, in the background; one that fails refuses the deployment.
+#[macro_export]
+macro_rules! responder {
+    ($respond:path $(,)?) => {
+        $crate::responder!($respond, $crate::prepare_nothing);
+    };
+    ($respond:path, $prepare:path $(,)?) => {
+        const _: () = {
+            struct Responder;
+            impl $crate::bindings::responder::exports::burst::edge::responder::Guest for Responder {
+                fn respond(
+                    inputs: ::std::vec::Vec<(::std::string::String, $crate::Tensor)>,
+                ) -> ::std::result::Result<
+                    ::std::vec::Vec<(::std::string::String, $crate::Tensor)>,
+                    ::std::string::String,
+                > {
+                    $crate::respond_with($respond, inputs)
+                }
+            }
+    $crate::bindings::responder::export!(Responder with_types_in $crate::bindings::responder);
+            $crate::__lifecycle!(Responder, $prepare);
+        };
+    };
+}
+
+/// Exports a function that looks at frames, and optionally one that runs once at deploy.
+///
+/// `watcher!(watch)` or `watcher!(watch, prepare)`, with `fn watch(frame: Frame) -> Result<Vec<Event>, String>` and
+/// `fn prepare() -> Result<(), String>`, which works as in [`responder!`].
+#[macro_export]
+macro_rules! watcher {
+    ($watch:path $(,)?) => {
+        $crate::watcher!($watch, $crate::prepare_nothing);
+    };
+    ($watch:path, $prepare:path $(,)?) => {
+        const _: () = {
+            struct Watcher;
+            impl $crate::bindings::watcher::exports::burst::edge::watcher::Guest for Watcher {
+                fn watch(
+                    frame: $crate::Frame,
+                ) -> ::std::result::Result<::std::vec::Vec<$crate::Event>, ::std::string::String> {
+                    $watch(frame)
+                }
+            }
+    $crate::bindings::watcher::export!(Watcher with_types_in $crate::bindings::watcher);
+            $crate::__lifecycle!(Watcher, $prepare);
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __lifecycle {
+    ($guest:ident, $prepare:path) => {
+        impl $crate::bindings::lifecycle::exports::burst::edge::lifecycle::Guest for $guest {
+            fn prepare() -> ::std::result::Result<(), ::std::string::String> {
+                $prepare()
+            }
+        }
+        $crate::bindings::lifecycle::export!($guest with_types_in $crate::bindings::lifecycle);
+    };
+}
+
+#[doc(hidden)]
+pub fn respond_with(
+    respond: fn(Inputs) -> Result<Outputs, String>,
+    inputs: Vec<(String, Tensor)>,
+) -> Result<Vec<(String, Tensor)>, String> {
+    respond(inputs.into()).map(Into::into)
+}
+
+#[doc(hidden)]
+pub fn prepare_nothing() -> Result<(), String> {
+    Ok(())
+}

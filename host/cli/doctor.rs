@@ -1,0 +1,86 @@
+//! `burst doctor`: what this machine has, what would be chosen, and why.
+
+use super::house;
+use burst_host::{
+    mechanisms::sandbox::{Capacity, Sandbox},
+    nouns::manifest::{AcceleratorChoice, Limits},
+};
+use miette::Result;
+use std::{fs, thread};
+
+/// Tell what this machine has, and what would be chosen and why
+#[derive(clap::Args)]
+pub struct Doctor {}
+
+impl Doctor {
+    pub fn run(self) -> Result<()> {
+        section("sandbox");
+        row("kernel", kernel());
+        row("cores", thread::available_parallelism().map_or_else(|error| error.to_string(), |cores| cores.to_string()));
+        row("pagemap scan", scan());
+        row("address space", reserve());
+        row("memory mappings", mappings());
+        row("open files", open_files());
+        section("accelerators");
+        row("cpu", device(AcceleratorChoice::Cpu));
+        row("gpu", device(AcceleratorChoice::Gpu));
+        row("npu", device(AcceleratorChoice::Npu));
+        row("auto chooses", device(AcceleratorChoice::Auto));
+        section("cameras");
+        row("decoders", "PNG and JPEG directories, .y4m files, the drawn scene".into());
+        Ok(())
+    }
+}
+
+fn section(name: &str) {
+    println!("{name}");
+}
+
+fn row(name: &str, value: String) {
+    println!("  {name:<16} {value}");
+}
+
+fn kernel() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| "not Linux".into(), |text| text.trim().into())
+}
+
+fn scan() -> String {
+    if Sandbox::scans_pagemap() {
+        "yes: slots keep their pages and only written ones are cleared".into()
+    } else {
+        "no (needs Linux 6.7): slots keep less, leases cost more".into()
+    }
+}
+
+/// Tries what a large manifest would ask for.
+fn reserve() -> String {
+    let capacity = Capacity { leases: 5_000, memory_max_bytes: Limits::MEMORY_CEILING_BYTES };
+    match Sandbox::new(capacity) {
+        Ok(_) => format!("{} leases of {} MiB can be reserved", capacity.leases, capacity.memory_max_bytes >> 20),
+        Err(error) => format!("{} leases can't be reserved: {error}", capacity.leases),
+    }
+}
+
+/// A lease takes a few mappings, and the kernel has a limit on them.
+fn mappings() -> String {
+    const PER_LEASE: u64 = 8;
+    let limit = fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse::<u64>().ok());
+    limit.map_or_else(
+        || "unknown".into(),
+        |limit| format!("{limit}, enough for about {} leases (sysctl vm.max_map_count)", limit / PER_LEASE),
+    )
+}
+
+fn open_files() -> String {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    line.and_then(|line| line.split_whitespace().nth(3))
+        .map_or_else(|| "unknown".into(), |limit| format!("{limit}; one a connection"))
+}
+
+fn device(choice: AcceleratorChoice) -> String {
+    match house::accelerator(choice) {
+        Ok(accelerator) => accelerator.describe().to_string(),
+        Err(error) => error.to_string(),
+    }
+}

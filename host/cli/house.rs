@@ -1,0 +1,73 @@
+//! Names every adapter once and wires it to a port.
+
+use super::config::Loaded;
+use burst_adapters::{cpu::CpuAccelerator, onnx, registry::Directory};
+use burst_host::{
+    loops::deploy::{Deployer, capacity},
+    mechanisms::{cache::Cache, sandbox::Sandbox},
+    nouns::{Graph, manifest::AcceleratorChoice},
+    ports::{Accelerator, Artefact, ModelError, ModelFormat},
+};
+use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+/// ONNX behind the port for model files.
+pub struct Onnx;
+
+impl ModelFormat for Onnx {
+    fn decode(&self, model: &Artefact) -> Result<Graph, ModelError> {
+        onnx::decode(&model.bytes, &onnx::Limits::default()).map_err(|error| ModelError(error.to_string()))
+    }
+}
+
+/// The accelerator that was asked for; another one never stands in for it.
+pub fn accelerator(choice: AcceleratorChoice) -> Result<Arc<dyn Accelerator>> {
+    match choice {
+        AcceleratorChoice::Auto | AcceleratorChoice::Cpu => Ok(Arc::new(cpu()?)),
+        AcceleratorChoice::Gpu => {
+            bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no GPU accelerator")
+        }
+        AcceleratorChoice::Npu => {
+            bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no NPU accelerator")
+        }
+    }
+}
+
+fn cpu() -> Result<CpuAccelerator> {
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    CpuAccelerator::new(threads).map_err(|fault| miette!("the CPU accelerator can't start: {fault}"))
+}
+
+/// Everything that deploys the guests of a manifest.
+pub fn deployer(loaded: &Loaded) -> Result<Deployer> {
+    let Loaded { manifest, base } = loaded;
+    let sandbox = Sandbox::new(capacity(manifest)).into_diagnostic()?;
+    let directory = manifest.cache.directory.as_ref().map(|directory| base.join(directory));
+    let directory = directory.or_else(cache_directory).wrap_err("there is no home directory; set cache.directory")?;
+    let cache = Cache::open(&directory).into_diagnostic()?;
+    let registry = registry(base)?;
+    Ok(Deployer::new(
+        Arc::new(sandbox),
+        Some(cache),
+        accelerator(manifest.accelerator)?,
+        Arc::new(registry),
+        Arc::new(Onnx),
+    ))
+}
+
+/// The files beside a manifest.
+pub fn registry(base: &Path) -> Result<Directory> {
+    Directory::open(base).into_diagnostic().wrap_err_with(|| format!("can't open the directory `{}`", base.display()))
+}
+
+/// `$XDG_CACHE_HOME/burst`, or `~/.cache/burst`.
+fn cache_directory() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+    Some(cache.join("burst"))
+}

@@ -1,0 +1,70 @@
+//! The command line. Flags override `BURST_…` variables, which override the manifest.
+
+mod check;
+mod config;
+mod doctor;
+mod house;
+mod inspect;
+mod npy;
+mod ps;
+mod run;
+mod serve;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use miette::{IntoDiagnostic, Result};
+use tracing_subscriber::EnvFilter;
+
+/// Runs sandboxed AI guests on an edge box: silent for hours, then a burst answered at once.
+#[derive(Parser)]
+#[command(name = "burst", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the guests of a manifest until SIGTERM
+    Serve(serve::Serve),
+    /// Run a model or a guest once, from .npy files to .npy files
+    Run(run::Run),
+    /// Tell what this machine has, and what would be chosen and why
+    Doctor(doctor::Doctor),
+    /// Check a manifest, or print its JSON schema
+    Check(check::Check),
+    /// Compile the guests of a manifest and tell how they start
+    Inspect(inspect::Inspect),
+    /// List the live pools of a running `burst serve`
+    Ps(ps::Ps),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> Result<()> {
+        log();
+        match self.command {
+            Command::Serve(serve) => block_on(serve.run()),
+            Command::Run(run) => block_on(run.run()),
+            Command::Doctor(doctor) => doctor.run(),
+            Command::Check(check) => check.run(),
+            Command::Inspect(inspect) => block_on(inspect.run()),
+            Command::Ps(ps) => block_on(ps.run()),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "burst", &mut std::io::stdout());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Logs go to stderr: `BURST_LOG=debug` tells more.
+fn log() {
+    let filter = EnvFilter::try_from_env("BURST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+}
+
+fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?.block_on(future)
+}

@@ -1,0 +1,143 @@
+//! `burst run`: a model or a guest, once, from `.npy` files to `.npy` files.
+
+use super::{
+    config::{self, Loaded},
+    house::{self, Onnx},
+    npy,
+};
+use burst_host::{
+    loops::{
+        deploy::MODEL_MAX_BYTES,
+        serve::{Answer, Request, Service},
+    },
+    nouns::{
+        Manifest, Tensor,
+        manifest::{AcceleratorChoice, Guest, PoolConfig},
+    },
+    ports::{Accelerator, ModelFormat, Program, Registry},
+};
+use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use std::{
+    collections::BTreeMap,
+    fs,
+    num::{NonZeroU64, NonZeroUsize},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Run a model or a guest once, from .npy files to .npy files
+#[derive(clap::Args)]
+pub struct Run {
+    /// A model (`.onnx`) or a guest (`.wasm`)
+    file: PathBuf,
+    /// An input, as `name=file.npy`; once for each
+    #[arg(long, value_parser = pair)]
+    input: Vec<(String, PathBuf)>,
+    /// A model that the guest opens, as `name=file.onnx`; once for each
+    #[arg(long, value_parser = pair)]
+    model: Vec<(String, PathBuf)>,
+    /// Where the outputs go, as `<name>.npy`
+    #[arg(long, default_value = ".")]
+    output_dir: PathBuf,
+    /// What computes graphs: auto, cpu, gpu or npu
+    #[arg(long, default_value = "auto", value_parser = config::accelerator)]
+    accelerator: AcceleratorChoice,
+    /// How long it may take
+    #[arg(long, default_value = "60000")]
+    deadline_ms: NonZeroU64,
+}
+
+impl Run {
+    pub async fn run(self) -> Result<()> {
+        let inputs = self.inputs()?;
+        let answer = match self.file.extension().and_then(|extension| extension.to_str()) {
+            Some("onnx") => self.model(inputs).await?,
+            Some("wasm") => self.guest(inputs).await?,
+            _ => bail!("`{}` is neither a model (.onnx) nor a guest (.wasm)", self.file.display()),
+        };
+        fs::create_dir_all(&self.output_dir).into_diagnostic().wrap_err("the output directory")?;
+        for (name, tensor) in &answer.outputs {
+            let path = self.output_dir.join(format!("{}.npy", file_name(name)));
+            npy::write(&path, tensor)?;
+            println!("{name}: {} -> {}", tensor.spec(), path.display());
+        }
+        match answer.device {
+            Some(device) => println!("computed by {device}"),
+            None => println!("computed by the guest alone"),
+        }
+        Ok(())
+    }
+
+    fn inputs(&self) -> Result<Vec<(String, Tensor)>> {
+        self.input.iter().map(|(name, path)| Ok((name.clone(), npy::read(path)?))).collect()
+    }
+
+    async fn model(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
+        let accelerator = house::accelerator(self.accelerator)?;
+        let program = load(&*accelerator, &self.file).await?;
+        let signature = program.signature();
+        let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
+        signature.admits(specs).map_err(|why| miette!(help = format!("the model is {signature}"), "{why}"))?;
+        let find = |name: &String| inputs.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor.clone());
+        let ordered = signature.inputs.iter().filter_map(|port| find(&port.name)).collect();
+        let deadline = Instant::now() + Duration::from_millis(self.deadline_ms.get());
+        let tensors = program.run(ordered, deadline).await.into_diagnostic()?;
+        let mut outputs = Vec::new();
+        for (port, tensor) in signature.outputs.iter().zip(&tensors) {
+            outputs.push((port.name.clone(), accelerator.download(tensor).await.into_diagnostic()?));
+        }
+        Ok(Answer { outputs, device: Some(program.device().clone()) })
+    }
+
+    async fn guest(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
+        let loaded = self.manifest()?;
+        let deployer = house::deployer(&loaded)?;
+        let config = &loaded.manifest.guests[GUEST];
+        let deployment = deployer.deploy(GUEST, config, BTreeMap::new()).await.into_diagnostic()?;
+        let service = Service::default();
+        service.insert(Arc::new(deployment));
+        service.answer(Request { guest: GUEST.into(), inputs, timeout: None }).await.into_diagnostic()
+    }
+
+    /// The smallest manifest around one guest; paths start at the root, because a guest and its models may lie anywhere.
+    fn manifest(&self) -> Result<Loaded> {
+        let models = self.model.iter().map(|(name, path)| Ok((name.clone(), below_root(path)?)));
+        let mut guest: Guest = serde_json::from_value(serde_json::json!({ "component": below_root(&self.file)? }))
+            .into_diagnostic()
+            .wrap_err("the guest")?;
+        guest.models = models.collect::<Result<_>>()?;
+        guest.pool = PoolConfig { ready: 0, max: NonZeroUsize::MIN, ..PoolConfig::default() };
+        guest.limits.deadline_ms = self.deadline_ms;
+        let mut manifest = Manifest { accelerator: self.accelerator, ..Manifest::default() };
+        manifest.guests.insert(GUEST.into(), guest);
+        Ok(Loaded { manifest, base: "/".into() })
+    }
+}
+
+/// What the one guest is called.
+const GUEST: &str = "guest";
+
+async fn load(accelerator: &dyn Accelerator, path: &Path) -> Result<Arc<dyn Program>> {
+    let model = house::registry(Path::new("/"))?.fetch(&below_root(path)?, MODEL_MAX_BYTES).await.into_diagnostic()?;
+    let graph = Onnx.decode(&model).into_diagnostic().wrap_err_with(|| format!("the model `{}`", path.display()))?;
+    accelerator.load(&graph).await.into_diagnostic().wrap_err_with(|| format!("the model `{}`", path.display()))
+}
+
+/// A path as the registry at the root names it.
+fn below_root(path: &Path) -> Result<String> {
+    let whole = fs::canonicalize(path).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
+    let below = whole.strip_prefix("/").into_diagnostic()?.to_str();
+    below.map(str::to_owned).ok_or_else(|| miette!("`{}` is not UTF-8", path.display()))
+}
+
+fn pair(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("it is name=file")?;
+    Ok((name.into(), path.into()))
+}
+
+/// An output's name may hold slashes; a file's may not.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    name.chars().map(plain).collect::<String>().trim_start_matches('.').to_owned()
+}

@@ -1,0 +1,158 @@
+//! The control plane: from the name of a component to a filled pool.
+
+use super::serve::Deployment;
+use crate::{
+    mechanisms::{
+        cache::Cache,
+        component::{CompileError, CompiledGuest},
+        feed::Feed,
+        imports::Grants,
+        pool::Pool,
+        sandbox::{Capacity, Sandbox},
+        statistics::Statistics,
+    },
+    nouns::{
+        Digest, Fault, Manifest, Port, Signature,
+        manifest::{Guest, PortConfig},
+    },
+    ports::{Accelerator, Artefact, ModelError, ModelFormat, Program, Registry, RegistryError},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Weak},
+};
+use tokio::sync::Mutex;
+
+/// The largest component.
+pub const COMPONENT_MAX_BYTES: u64 = 64 << 20;
+/// The largest model file.
+pub const MODEL_MAX_BYTES: u64 = 512 << 20;
+
+/// Compiles guests and loads models.
+pub struct Deployer {
+    pub sandbox: Arc<Sandbox>,
+    /// `None` compiles at every start.
+    pub cache: Option<Cache>,
+    pub accelerator: Arc<dyn Accelerator>,
+    pub registry: Arc<dyn Registry>,
+    pub format: Arc<dyn ModelFormat>,
+    /// Weights are in memory once, and as long as a guest uses them.
+    programs: Mutex<HashMap<Digest, Weak<dyn Program>>>,
+}
+
+/// Why a guest can't be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    #[error("the component: {0}")]
+    Component(#[source] RegistryError),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("the model `{name}`: {source}")]
+    Model { name: String, source: LoadError },
+    #[error("the guest sees cameras but exports no `watcher`")]
+    NoWatcher,
+    #[error("the guest exports no `responder` and the manifest gives it no camera: it would never run")]
+    NeverRuns,
+}
+
+/// Why a model can't be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Fetch(#[from] RegistryError),
+    #[error(transparent)]
+    Decode(#[from] ModelError),
+    #[error(transparent)]
+    Load(#[from] Fault),
+}
+
+impl Deployer {
+    pub fn new(
+        sandbox: Arc<Sandbox>,
+        cache: Option<Cache>,
+        accelerator: Arc<dyn Accelerator>,
+        registry: Arc<dyn Registry>,
+        format: Arc<dyn ModelFormat>,
+    ) -> Self {
+        Self { sandbox, cache, accelerator, registry, format, programs: Mutex::default() }
+    }
+
+    /// Fetches, verifies, compiles, prepares and fills the floor of one guest.
+    pub async fn deploy(
+        &self,
+        name: &str,
+        config: &Guest,
+        cameras: BTreeMap<String, Feed>,
+    ) -> Result<Deployment, DeployError> {
+        let guest = self.compile(config, cameras).await?;
+        let sees_frames = !config.cameras.is_empty();
+        if sees_frames && !guest.watches() {
+            return Err(DeployError::NoWatcher);
+        }
+        if !sees_frames && !guest.responds() {
+            return Err(DeployError::NeverRuns);
+        }
+        let statistics = Arc::new(Statistics::default());
+        let pool = Pool::open(guest, config.pool.clone(), statistics.clone()).await?;
+        Ok(Deployment {
+            name: name.into(),
+            signature: Arc::new(signature(config)),
+            answers: !sees_frames,
+            limits: config.limits.clone(),
+            accelerator: self.accelerator.clone(),
+            statistics,
+            pool,
+        })
+    }
+
+    /// Compiles a guest with everything it is granted, without a pool.
+    pub async fn compile(&self, config: &Guest, cameras: BTreeMap<String, Feed>) -> Result<CompiledGuest, DeployError> {
+        let component = self.registry.fetch(&config.component, COMPONENT_MAX_BYTES).await;
+        let component = component.map_err(DeployError::Component)?;
+        let mut models = BTreeMap::new();
+        for (name, reference) in &config.models {
+            let program = self.load(reference).await;
+            let program = program.map_err(|source| DeployError::Model { name: name.clone(), source })?;
+            models.insert(name.clone(), program);
+        }
+        let grants = Grants { accelerator: self.accelerator.clone(), models, cameras, limits: config.limits.clone() };
+        let guest = CompiledGuest::new(self.sandbox.clone(), self.cache.as_ref(), &component, Arc::new(grants));
+        Ok(guest.await?)
+    }
+
+    /// Loads a model, or shares it with the guests that have it already.
+    pub async fn load(&self, reference: &str) -> Result<Arc<dyn Program>, LoadError> {
+        let model = self.registry.fetch(reference, MODEL_MAX_BYTES).await?;
+        let mut programs = self.programs.lock().await;
+        if let Some(program) = programs.get(&model.digest).and_then(Weak::upgrade) {
+            return Ok(program);
+        }
+        let digest = model.digest;
+        let program = self.decode_and_load(model).await?;
+        programs.retain(|_, program| program.strong_count() > 0);
+        programs.insert(digest, Arc::downgrade(&program));
+        Ok(program)
+    }
+
+    async fn decode_and_load(&self, model: Artefact) -> Result<Arc<dyn Program>, LoadError> {
+        let format = self.format.clone();
+        let graph = tokio::task::spawn_blocking(move || format.decode(&model)).await;
+        let graph = graph.map_err(|error| ModelError(format!("the model can't be read: {error}")))??;
+        Ok(self.accelerator.load(&graph).await?)
+    }
+}
+
+/// What the sandbox has to reserve for a manifest: every lease of every guest, each floor once more while it is replaced,
+/// and a few for `prepare` and trials.
+pub fn capacity(manifest: &Manifest) -> Capacity {
+    const TRIALS: usize = 8;
+    let of_guest = |guest: &Guest| guest.pool.max.get().saturating_add(guest.pool.ready).saturating_add(1);
+    let leases = manifest.guests.values().map(of_guest).fold(TRIALS, usize::saturating_add);
+    let memory = manifest.guests.values().map(|guest| guest.limits.memory_max_bytes.get()).max();
+    Capacity { leases: u32::try_from(leases).unwrap_or(u32::MAX), memory_max_bytes: memory.unwrap_or(64 << 20) }
+}
+
+fn signature(config: &Guest) -> Signature {
+    let ports = |ports: &[PortConfig]| ports.iter().map(Port::from).collect();
+    Signature { inputs: ports(&config.inputs), outputs: ports(&config.outputs) }
+}

@@ -1,0 +1,67 @@
+# Silent Burst. `just serve` runs it, `just test` proves it; both set up what they need, once.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+python := justfile_directory() / "target/venv/bin/python"
+
+# Serve the demo guests on 127.0.0.1: HTTP 8000, metrics 8002
+serve *flags: guests
+    cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
+
+# Every test: units, promises, real clients. A filter runs some: `just test pool`
+test *filter: guests _clients
+    BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
+
+# Formats, lints and documentation; warnings are errors
+check: _targets
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets --features conformance -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+    cd guests && cargo fmt --all --check
+    cd guests && cargo clippy --locked --target-dir target --workspace --target wasm32-unknown-unknown -- -D warnings
+
+# The example guests and the probes, as components
+guests: _toolchain _targets
+    cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --examples --lib
+
+# Measure: host, burst. Prints a table, writes target/bench/<name>.json
+bench name *flags: guests _bench-tools
+    BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
+
+# Train the small models again and write them into the tree
+models: _clients
+    {{ python }} guests/digits/model/train.py
+    {{ python }} guests/recommend/model/train.py
+
+_targets:
+    @rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
+    @rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+_toolchain:
+    @command -v cc >/dev/null || just _apt build-essential
+
+_clients: _toolchain
+    @[ -x {{ python }} ] || python3 -c 'import ensurepip' 2>/dev/null || just _apt python3 python3-venv
+    @[ -x {{ python }} ] || python3 -m venv target/venv
+    @cmp -s tests/requirements.txt target/venv/installed.txt || { {{ python }} -m pip install -q -r tests/requirements.txt && cp tests/requirements.txt target/venv/installed.txt; }
+    @{{ python }} tests/bench/models.py
+
+_bench-tools: _clients
+    @command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
+    @[ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --root target/peers --target-dir target/peers/build
+
+# Debian packages, as root or with sudo
+_apt +packages:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! command -v apt-get >/dev/null; then
+        echo "install by hand: {{ packages }} (there is no apt-get here)" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root="sudo"; else
+        echo "these Debian packages are missing: {{ packages }}" >&2
+        echo "install them once: sudo apt-get install {{ packages }}" >&2
+        exit 1
+    fi
+    $as_root apt-get update -q
+    $as_root apt-get install -q -y --no-install-recommends {{ packages }}
