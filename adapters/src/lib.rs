@@ -3,7 +3,10 @@
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
 
 pub mod api;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod cpu;
 pub mod frames;
+pub mod onnx;
 pub mod registry;
 pub mod sinks;

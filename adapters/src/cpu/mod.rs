@@ -1,3 +1,79 @@
-//! The CPU: the accelerator that every box has.
+//! The CPU accelerator: tract on a small pool of compute threads.
+//!
+//! tract gets our own ONNX encoding of a graph, so whatever runs here is a valid ONNX model. It was taken before rten
+//! because rten 0.27 holds only FP32 and 8- and 32-bit integers.
 
+mod device;
+mod number;
+mod plans;
+mod program;
+#[cfg(test)]
+mod tests;
+mod translate;
 pub mod view;
+mod workers;
+
+use crate::onnx::Limits;
+use async_trait::async_trait;
+use burst_host::{
+    nouns::{Fault, Frame, Graph, Tensor, View},
+    ports::{Accelerator, Device, Program},
+};
+use program::CpuProgram;
+use std::{num::NonZeroUsize, sync::Arc};
+use workers::Workers;
+
+/// Every core of this box, or as many as it was given.
+pub struct CpuAccelerator {
+    device: Arc<Device>,
+    workers: Arc<Workers>,
+    limits: Limits,
+}
+
+impl CpuAccelerator {
+    /// Starts `threads` compute threads, which sleep while nothing runs, and as many helpers for one large model.
+    pub fn new(threads: NonZeroUsize) -> Result<Self, Fault> {
+        Ok(Self {
+            device: Arc::new(device::this_machine()),
+            workers: Arc::new(Workers::start(threads)?),
+            limits: Limits::default(),
+        })
+    }
+}
+
+#[async_trait]
+impl Accelerator for CpuAccelerator {
+    fn describe(&self) -> &Device {
+        &self.device
+    }
+
+    /// Host memory is where graphs read best here.
+    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
+        on_host(&tensor)?;
+        Ok(tensor)
+    }
+
+    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
+        on_host(tensor)?;
+        Ok(tensor.clone())
+    }
+
+    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+        let (frame, view) = (frame.clone(), *view);
+        self.workers.run(None, move || view::view(&frame, &view)).await
+    }
+
+    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
+        let (graph, limits) = (graph.clone(), self.limits.clone());
+        let plans = self.workers.run(None, move || plans::Plans::new(&graph, &limits)).await?;
+        Ok(Arc::new(CpuProgram::new(plans, Arc::clone(&self.device), Arc::clone(&self.workers))))
+    }
+}
+
+/// `Err` for a tensor of another device.
+fn on_host(tensor: &Tensor) -> Result<(), Fault> {
+    match tensor.contents() {
+        Some(_) => Ok(()),
+        None => Err(Fault::Invalid("the tensor is on another device".into())),
+    }
+}

@@ -5,6 +5,7 @@ mod event;
 mod fault;
 mod frame;
 mod graph;
+mod graph_print;
 pub mod manifest;
 mod signature;
 mod tensor;

@@ -1,0 +1,196 @@
+//! The conformance suite, real models beside ONNX Runtime's answers, and what only this accelerator promises.
+
+use super::CpuAccelerator;
+use crate::{
+    conformance::{self, Sketch, assert_close},
+    onnx::{self, Limits},
+};
+use burst_host::{
+    nouns::{Element, Extent, Fault, Tensor},
+    ports::{Accelerator, Program},
+};
+use ndarray::ArrayD;
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+fn accelerator(threads: usize) -> CpuAccelerator {
+    CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+#[tokio::test]
+async fn one_thread_conforms() {
+    conformance::check(&accelerator(1)).await;
+}
+
+#[tokio::test]
+async fn four_threads_conform() {
+    conformance::check(&accelerator(4)).await;
+}
+
+#[tokio::test]
+async fn the_signature_is_filled_in() {
+    let check = async |sketch: Sketch, expected: &str| {
+        let program = accelerator(1).load(&sketch.graph()).await.unwrap();
+        assert_eq!(program.signature().to_string(), expected);
+    };
+    let fixed = Sketch::new("fixed").input("x", Element::Fp16, "2 3").op("Transpose", "x", "y").output("y");
+    check(fixed, "(x: FP16[2, 3]) -> (y: FP16[3, 2])").await;
+    let open = Sketch::new("open").input("x", Element::Fp32, "N ? 4").op("Transpose", "x", "y").output("y");
+    check(open.op("Shape", "x", "s").output("s"), "(x: FP32[N, ?, 4]) -> (y: FP32[4, ?, N], s: INT64[3])").await;
+}
+
+#[tokio::test]
+async fn what_tract_lacks_is_refused_at_load() {
+    let check = async |sketch: Sketch, expected: &str| match accelerator(1).load(&sketch.graph()).await.map(drop) {
+        Err(Fault::Unsupported(reason)) => assert!(reason.contains(expected), "{reason}"),
+        other => panic!("{expected}: {other:?}"),
+    };
+    let loops = Sketch::new("loop").input("x", Element::Fp32, "2").op("Loop", "x", "y").output("y");
+    check(loops, "`Loop`").await;
+    let inner = Sketch::new("inner").op("Det", "x", "z").output("z").subgraph();
+    let branch = Sketch::new("outer").input("x", Element::Fp32, "2 2").input("c", Element::Bool, "");
+    let branch = branch.op_with("If", "c", "y", [("then_branch", inner.clone()), ("else_branch", inner)]).output("y");
+    check(branch, "`Det`").await;
+    let strings = Sketch::new("strings").input("x", Element::Bytes, "2").op("Identity", "x", "y").output("y");
+    check(strings, "BYTES").await;
+    let brain = Sketch::new("bf16").input("x", Element::Bf16, "2").op("Identity", "x", "y").output("y");
+    check(brain, "BF16").await;
+    // Known by name, impossible by type.
+    let mixed = Sketch::new("mixed").input("x", Element::Fp32, "2 3").input("w", Element::Fp32, "2 3");
+    check(mixed.op("MatMul", "x w", "y").output("y"), "MatMul").await;
+}
+
+#[tokio::test]
+async fn extents_that_do_not_fit_are_the_callers_fault() {
+    let sketch = Sketch::new("join").input("a", Element::Fp32, "N").input("b", Element::Fp32, "M");
+    let program = accelerator(1).load(&sketch.op("Add", "a b", "y").output("y").graph()).await.unwrap();
+    let zeros = |extent: usize| Tensor::from_slice(Element::Fp32, [extent], &vec![0.0f32; extent]).unwrap();
+    let answer = program.run(vec![zeros(2), zeros(3)], soon()).await;
+    assert!(matches!(answer, Err(Fault::Invalid(_))), "{answer:?}");
+    assert!(program.run(vec![zeros(3), zeros(3)], soon()).await.is_ok());
+}
+
+#[tokio::test]
+async fn guests_models_load_and_run() {
+    for file in ["digits/model/digits.onnx", "recommend/model/recommend.onnx"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests").join(file);
+        let graph = onnx::decode(&fs::read(path).unwrap().into(), &Limits::default()).unwrap();
+        let program = accelerator(2).load(&graph).await.unwrap_or_else(|fault| panic!("{file}: {fault}"));
+        let inputs = program.signature().inputs.iter().map(|port| {
+            let extents: Vec<usize> = port.shape.iter().flatten().map(one_if_open).collect();
+            let element = port.element.unwrap();
+            let bytes = element.size().unwrap() * extents.iter().product::<usize>();
+            Tensor::host(burst_host::nouns::Spec::new(element, extents).unwrap(), vec![0; bytes]).unwrap()
+        });
+        program.run(inputs.collect(), soon()).await.unwrap_or_else(|fault| panic!("{file}: {fault}"));
+    }
+}
+
+fn one_if_open(extent: &Extent) -> usize {
+    match extent {
+        Extent::Fixed(fixed) => *fixed,
+        Extent::Named(_) | Extent::Any => 1,
+    }
+}
+
+/// Where `tests/bench/models.py` wrote its models.
+fn models() -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/models");
+    let directory = std::env::var_os("BURST_MODELS").map_or_else(default, PathBuf::from);
+    directory.is_dir().then_some(directory)
+}
+
+/// A model of that directory, loaded, with its inputs.
+struct Bench {
+    name: String,
+    directory: PathBuf,
+    program: Arc<dyn Program>,
+    inputs: Vec<Tensor>,
+    load: Duration,
+}
+
+async fn benches(accelerator: &CpuAccelerator) -> Vec<Bench> {
+    let Some(directory) = models() else {
+        eprintln!("skipped: `python tests/bench/models.py target/models` makes the models");
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
+    files.sort();
+    let mut benches = Vec::new();
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let start = Instant::now();
+        let graph = onnx::decode(&fs::read(&file).unwrap().into(), &Limits::default()).unwrap();
+        let program = accelerator.load(&graph).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        let load = start.elapsed();
+        let read = |port: &burst_host::nouns::Port| npy(&directory.join(format!("{name}.{}.npy", port.name)));
+        let inputs = program.signature().inputs.iter().map(read).collect();
+        benches.push(Bench { name, directory: directory.clone(), program, inputs, load });
+    }
+    benches
+}
+
+fn npy(path: &Path) -> Tensor {
+    if let Ok(array) = ndarray_npy::read_npy::<_, ArrayD<f32>>(path) {
+        return Tensor::from_slice(Element::Fp32, array.shape(), array.as_slice().unwrap()).unwrap();
+    }
+    let array: ArrayD<i64> = ndarray_npy::read_npy(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Tensor::from_slice(Element::I64, array.shape(), array.as_slice().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn real_models_answer_as_onnx_runtime_does() {
+    for threads in [1, 2] {
+        for bench in benches(&accelerator(threads)).await {
+            let outputs = bench.program.run(bench.inputs, soon()).await.unwrap();
+            for (port, found) in bench.program.signature().outputs.iter().zip(&outputs) {
+                let expected = npy(&bench.directory.join(format!("{}.{}.expected.npy", bench.name, port.name)));
+                assert_close(&format!("{} {}", bench.name, port.name), found, &expected);
+            }
+        }
+    }
+}
+
+/// `cargo test -p burst-adapters --lib speed -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "measures"]
+async fn speed() {
+    let tiny = Sketch::new("tiny").input("x", Element::Fp32, "4").op("Neg", "x", "y").output("y").graph();
+    for threads in [1, 2] {
+        let accelerator = accelerator(threads);
+        let program = accelerator.load(&tiny).await.unwrap();
+        let input = Tensor::from_slice(Element::Fp32, [4], &[1.0f32; 4]).unwrap();
+        measure("tiny", threads, Duration::ZERO, &program, &[input], 5000).await;
+        for bench in benches(&accelerator).await {
+            measure(&bench.name, threads, bench.load, &bench.program, &bench.inputs, 30).await;
+        }
+    }
+}
+
+async fn measure(
+    name: &str,
+    threads: usize,
+    load: Duration,
+    program: &Arc<dyn Program>,
+    inputs: &[Tensor],
+    runs: usize,
+) {
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let start = Instant::now();
+        program.run(inputs.to_vec(), soon()).await.unwrap();
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("{name:20} {threads} threads  load {load:9.1?}  p50 {:9.1?}  min {:9.1?}", times[runs / 2], times[0]);
+}

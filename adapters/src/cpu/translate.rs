@@ -1,0 +1,172 @@
+//! Graphs to tract's models, or the name of what tract lacks.
+
+use super::number;
+use crate::onnx::{self, Limits};
+use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Port, Shape, Tensor};
+use bytes::Bytes;
+use std::collections::HashMap;
+use tract_onnx::{
+    pb::ModelProto,
+    prelude::{
+        DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, Symbol, TDim, ToDim, TypedModel,
+    },
+};
+
+/// Domains whose operators tract knows. It looks names up without their domain: another domain's `Relu` would be
+/// taken for ONNX's.
+const DOMAINS: [&str; 3] = ["", "ai.onnx.ml", "com.microsoft"];
+
+/// Translates without typing. Fails with `Unsupported` and the operator's name where tract lacks it.
+pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel, Fault> {
+    let inlined = onnx::inline(graph, limits)?;
+    // What the file believes of inner values may contradict the extents that come at run time.
+    let mut graph = Graph { values: Vec::new(), ..inlined };
+    unname(&mut graph.ops);
+    let tract = tract_onnx::onnx().with_ignore_value_info(true);
+    supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
+    for port in &graph.inputs {
+        input_type(port)?;
+    }
+    let encoded = Bytes::from(onnx::encode(&graph)?);
+    let proto: ModelProto = prost::Message::decode(encoded).map_err(|error| Fault::Invalid(error.to_string()))?;
+    tract.model_for_proto_model(&proto).map_err(unsupported)
+}
+
+/// tract refuses two operators of one name, which ONNX allows; without names it takes those of their results.
+fn unname(ops: &mut [Op]) {
+    for op in ops {
+        op.name.clear();
+        for (_, attribute) in &mut op.attributes {
+            match attribute {
+                Attribute::Graph(graph) => unname(&mut graph.ops),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| unname(&mut graph.ops)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// tract's error, shortened, as what this device can't do.
+pub(super) fn unsupported(error: impl std::fmt::Display) -> Fault {
+    Fault::Unsupported(short(&format!("{error:#}")))
+}
+
+/// tract prints whole operators into its errors.
+pub(super) fn short(text: &str) -> String {
+    const MAX: usize = 400;
+    let mut short: String = text.chars().take(MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+fn supported(graph: &Graph, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
+    graph.constants.iter().try_for_each(|(_, tensor)| constant(tensor))?;
+    graph.ops.iter().try_for_each(|op| supported_op(op, known))
+}
+
+fn supported_op(op: &Op, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
+    if !DOMAINS.contains(&op.domain.as_str()) || !known(&op.kind) {
+        let dot = if op.domain.is_empty() { "" } else { "." };
+        return Err(Fault::Unsupported(format!("operator `{}{dot}{}` on the CPU", op.domain, op.kind)));
+    }
+    op.attributes.iter().try_for_each(|(_, attribute)| match attribute {
+        Attribute::Graph(graph) => supported(graph, known),
+        Attribute::Graphs(graphs) => graphs.iter().try_for_each(|graph| supported(graph, known)),
+        Attribute::Tensor(tensor) => constant(tensor),
+        Attribute::Tensors(tensors) => tensors.iter().try_for_each(constant),
+        _ => Ok(()),
+    })
+}
+
+fn constant(tensor: &Tensor) -> Result<(), Fault> {
+    number::supported(tensor.spec().element).map(drop)
+}
+
+fn input_type(port: &Port) -> Result<DatumType, Fault> {
+    let untyped = || Fault::Invalid(format!("input `{}` has no element type", port.name));
+    number::supported(port.element.ok_or_else(untyped)?)
+}
+
+/// Fixes the extents of every input and types the model.
+pub(super) fn concrete(model: &InferenceModel, inputs: &[Port], shapes: &[Shape]) -> Result<TypedModel, Fault> {
+    let mut model = model.clone();
+    for (index, (port, shape)) in inputs.iter().zip(shapes).enumerate() {
+        let fact = InferenceFact::dt_shape(input_type(port)?, shape.extents());
+        model.set_input_fact(index, fact).map_err(unsupported)?;
+    }
+    typed(model)
+}
+
+/// A model typed with symbols for open extents, and what each symbol stands for.
+pub(super) struct Symbolic {
+    pub model: TypedModel,
+    names: HashMap<Symbol, Extent>,
+}
+
+/// Types the model with a symbol for every open extent; all ranks must be known.
+pub(super) fn symbolic(model: &InferenceModel, inputs: &[Port]) -> Result<Symbolic, Fault> {
+    let (mut model, mut names, mut symbols) = (model.clone(), HashMap::new(), HashMap::new());
+    for (index, port) in inputs.iter().enumerate() {
+        let mut dims: Vec<TDim> = Vec::new();
+        for extent in port.shape.iter().flatten() {
+            dims.push(match extent {
+                Extent::Fixed(fixed) => fixed.to_dim(),
+                Extent::Named(name) => {
+                    let symbol = symbols.entry(name).or_insert_with(|| model.symbols.new_with_prefix("named"));
+                    names.insert(symbol.clone(), extent.clone());
+                    symbol.to_dim()
+                }
+                Extent::Any => model.symbols.new_with_prefix("any").to_dim(),
+            });
+        }
+        model.set_input_fact(index, InferenceFact::dt_shape(input_type(port)?, dims)).map_err(unsupported)?;
+    }
+    Ok(Symbolic { model: typed(model)?, names })
+}
+
+impl Symbolic {
+    /// What the outputs are, as far as tract found out, behind what the file says.
+    pub(super) fn outputs(&self, declared: &[Port]) -> Vec<Port> {
+        outputs(&self.model, declared, &self.names)
+    }
+}
+
+/// The same for a model without symbols.
+pub(super) fn outputs(model: &TypedModel, declared: &[Port], names: &HashMap<Symbol, Extent>) -> Vec<Port> {
+    let fill = |(index, port): (usize, &Port)| {
+        let Ok(fact) = model.output_fact(index) else { return port.clone() };
+        let found: Vec<Extent> = fact.shape.dims().iter().map(|dim| extent(dim, names)).collect();
+        let shape = match &port.shape {
+            Some(shape) if shape.len() == found.len() => {
+                let pairs = shape.iter().zip(&found);
+                pairs.map(|(declared, found)| if *declared == Extent::Any { found } else { declared }.clone()).collect()
+            }
+            _ => found,
+        };
+        let element = port.element.or_else(|| number::element(fact.datum_type));
+        Port { name: port.name.clone(), element, shape: Some(shape) }
+    };
+    declared.iter().enumerate().map(fill).collect()
+}
+
+fn extent(dim: &TDim, names: &HashMap<Symbol, Extent>) -> Extent {
+    match dim {
+        TDim::Sym(symbol) => names.get(symbol).cloned().unwrap_or(Extent::Any),
+        dim => dim.as_i64().and_then(|fixed| usize::try_from(fixed).ok()).map_or(Extent::Any, Extent::Fixed),
+    }
+}
+
+fn typed(model: InferenceModel) -> Result<TypedModel, Fault> {
+    let model = model.into_typed().map_err(unsupported)?;
+    for node in model.nodes() {
+        for output in &node.outputs {
+            if let Some(extents) = output.fact.shape.as_concrete() {
+                Shape::new(extents)
+                    .map_err(|error| Fault::TooLarge(format!("the result of `{}`: {error}", node.name)))?;
+            }
+        }
+    }
+    Ok(model)
+}
