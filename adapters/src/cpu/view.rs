@@ -1,8 +1,8 @@
 //! Makes a tensor out of a frame on the CPU: crop, resize, colour, layout, scale and bias in one pass.
 //!
-//! Bilinear with half-pixel centres, as OpenCV's `INTER_LINEAR` without antialiasing. Luma and chroma are each sampled at
-//! their own extent, a chroma sample in the middle of the pixels that it covers; then the colour matrix, cut to 0–255.
-//! Knows no threads: the caller says where it runs.
+//! Bilinear with half-pixel centres, as OpenCV's `INTER_LINEAR` without antialiasing. Luma and chroma are each sampled
+//! at their own extent, a chroma sample in the middle of the pixels that it covers; then the colour matrix, cut to
+//! 0–255. Knows no threads: the caller says where it runs.
 
 use burst_host::nouns::{
     Colour, ColourSpace, Element, Fault, Fit, Frame, Layout, Matrix, PixelFormat, Range, Rectangle, Tensor, View,
