@@ -18,11 +18,11 @@ check: _targets
     cargo clippy --locked --workspace --all-targets --features conformance -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
     cd guests && cargo fmt --all --check
-    cd guests && cargo clippy --locked --target-dir target --workspace --target wasm32-unknown-unknown -- -D warnings
+    cd guests && cargo clippy --locked --target-dir target --workspace --lib --examples --target wasm32-unknown-unknown -- -D warnings
 
 # The example guests and the probes, as components
 guests: _toolchain _targets
-    cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --examples --lib
+    cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --lib --examples
 
 # Measure: host, burst. Prints a table, writes target/bench/<name>.json
 bench name *flags: guests _bench-tools

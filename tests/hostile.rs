@@ -4,6 +4,7 @@ use crate::support::{Burst, House, block_on, guest, root};
 use burst_host::loops::deploy::DeployError;
 use proptest::{
     prelude::*,
+    strategy::ValueTree as _,
     test_runner::{Config, TestRunner},
 };
 use std::{
@@ -42,7 +43,7 @@ fn malformed_requests_get_a_typed_error_and_the_server_goes_on() {
         let json: Result<serde_json::Value, _> = serde_json::from_str(&answer);
         let typed =
             json.is_ok_and(|json| if status == 200 { json["outputs"].is_array() } else { json["error"].is_string() });
-        prop_assert!(matches!(status, 200 | 400..=499) && typed, "{status}: {answer}");
+        prop_assert!(matches!(status, 200 | 400..=499) && typed, "{}: {}", status, answer);
         Ok(())
     });
     outcome.unwrap();

@@ -1,7 +1,13 @@
 //! A guest that misbehaves is stopped, its lease retired, and a neighbour unharmed.
 
-use crate::support::{House, block_on, guest, int64, numbers, probe, uint8};
-use burst_host::{loops::serve::ServeError, mechanisms::statistics::Retired, nouns::Tensor};
+use crate::support::{House, block_on, guest, int64, numbers, probe, root, uint8};
+use burst_adapters::onnx;
+use burst_host::{
+    loops::serve::ServeError,
+    mechanisms::statistics::Retired,
+    nouns::{Element, Extent, Graph, Op, Opset, Port, Tensor},
+};
+use std::fs;
 
 const QUICK: &str = "limits.deadline_ms = 300\npool = { ready = 2, max = 4 }";
 
@@ -12,7 +18,8 @@ fn check(name: &str, rest: &str, inputs: &[(&str, Tensor)], expected: &ServeErro
         let bad = House::new(&probe(name), rest).await;
         let neighbour = House::new(&guest("echo"), "limits.deadline_ms = 30000").await;
         for round in 0..TIMES {
-            let (refused, answered) = tokio::join!(bad.ask(inputs), neighbour.ask(&[("x", uint8(&[round as u8]))]));
+            let x = [("x", uint8(&[round as u8]))];
+            let (refused, answered) = tokio::join!(bad.ask(inputs), neighbour.ask(&x));
             assert_eq!(&refused.unwrap_err(), expected, "{name}");
             assert_eq!(numbers::<u8>(&answered.unwrap(), "y"), [round as u8]);
         }
@@ -96,15 +103,43 @@ fn a_request_over_quota_is_invalid() {
     });
 }
 
-/// A guest that waits for the host is stopped as well.
+/// A guest that waits for the host is stopped as well, and what it makes of the graph's fault is no refusal.
 #[test]
 fn the_deadline_holds_inside_host_calls() {
-    let rest = format!("{QUICK}\nmodels.slow = \"guests/digits/model/digits.onnx\"");
-    block_on(async {
-        let house = House::new(&probe("slow-graph"), &rest.replace("slow =", "slow =")).await;
-        let error = house.ask(&[("x", uint8(&[0]))]).await.unwrap_err();
-        assert!(matches!(error, ServeError::Refused(_)), "{error}: the graph names its misfit");
-    });
+    let directory = tempfile::tempdir_in(root().join("target")).unwrap();
+    let model = directory.path().join("slow.onnx");
+    fs::write(&model, onnx::encode(&product()).unwrap()).unwrap();
+    let model = model.strip_prefix(root()).unwrap().display().to_string();
+    let x = Tensor::from_slice(Element::Fp32, [256, 256], &vec![1e-3f32; 1 << 16]).unwrap();
+    let rest = format!("{QUICK}\nmodels.slow = {model:?}");
+    check("slow-graph", &rest, &[("x", x)], &ServeError::TimedOut, Retired::TimedOut);
+}
+
+/// `y = x x`.
+fn product() -> Graph {
+    let port = |name: &str| Port {
+        name: name.into(),
+        element: Some(Element::Fp32),
+        shape: Some(vec![Extent::Fixed(256); 2]),
+        optional: false,
+    };
+    let op = Op {
+        name: String::new(),
+        kind: "MatMul".into(),
+        domain: String::new(),
+        inputs: vec!["x".into(), "x".into()],
+        outputs: vec!["y".into()],
+        attributes: Vec::new(),
+    };
+    Graph {
+        name: "product".into(),
+        ir_version: 8,
+        opsets: vec![Opset { domain: String::new(), version: 17 }],
+        inputs: vec![port("x")],
+        outputs: vec![port("y")],
+        ops: vec![op],
+        ..Graph::default()
+    }
 }
 
 #[test]

@@ -56,5 +56,5 @@ fn health_listing_and_metrics_are_there() {
     let ps = Burst::run(&["ps", "--json", "--http", &burst.http.to_string()]);
     let listing: serde_json::Value = serde_json::from_slice(&ps.stdout).unwrap();
     assert_eq!(listing["guests"].as_array().unwrap().len(), 4);
-    assert!(burst.get("/metrics").1.contains("burst_leases{guest=\"echo\",state=\"ready\"} 8"));
+    assert!(burst.get_metrics().1.contains("burst_leases{guest=\"echo\",state=\"ready\"} 8"));
 }

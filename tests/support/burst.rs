@@ -72,7 +72,16 @@ impl Burst {
 
     /// The body of a GET, and its status.
     pub fn get(&self, path: &str) -> (u16, String) {
-        request(self.http, &format!("GET {path} HTTP/1.1\r\nhost: burst\r\nconnection: close\r\n\r\n"), b"")
+        Self::get_at(self.http, path)
+    }
+
+    /// The same on the port for metrics.
+    pub fn get_metrics(&self) -> (u16, String) {
+        Self::get_at(self.metrics, "/metrics")
+    }
+
+    fn get_at(address: SocketAddr, path: &str) -> (u16, String) {
+        request(address, &format!("GET {path} HTTP/1.1\r\nhost: burst\r\nconnection: close\r\n\r\n"), b"")
     }
 
     /// The answer to a POST of JSON.

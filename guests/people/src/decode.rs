@@ -5,7 +5,7 @@ const ROWS: usize = 12;
 const COLUMNS: usize = 16;
 const CELLS: usize = ROWS * COLUMNS;
 
-const SCORE_MIN: f32 = 0.5;
+const SCORE_MIN: f32 = 0.4;
 /// Two boxes that share more of their area are one person.
 const OVERLAP_MAX: f32 = 0.5;
 

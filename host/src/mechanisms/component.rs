@@ -238,7 +238,12 @@ impl LiveGuest {
             Ok(respond.call_async(&mut self.store, (handles,)).await?.0)
         };
         let answer = within(deadline, answer).await;
-        let handles = self.judge(answer)?;
+        let handles = self.judge(answer, deadline)?;
+        let named_twice =
+            |index: usize, (name, _): &(String, _)| handles[..index].iter().any(|(other, _)| other == name);
+        if handles.iter().enumerate().any(|(index, output)| named_twice(index, output)) {
+            return Err(CallError::Failed("it named an output twice"));
+        }
         let state = self.store.data_mut();
         let take = |(name, handle)| Ok((name, state.take_tensor(handle)?));
         let outputs = handles.into_iter().map(take).collect::<Result<_, _>>().map_err(over_quota)?;
@@ -256,7 +261,7 @@ impl LiveGuest {
             Ok(watch.call_async(&mut self.store, (handle,)).await?.0)
         };
         let events = within(deadline, events).await;
-        Ok(self.judge(events)?.into_iter().map(Event::from).collect())
+        Ok(self.judge(events, deadline)?.into_iter().map(Event::from).collect())
     }
 
     fn begin(&mut self, deadline: Instant) -> super::ticker::Running {
@@ -265,9 +270,11 @@ impl LiveGuest {
         self.sandbox.ticker.run()
     }
 
-    fn judge<T>(&self, answer: Option<wasmtime::Result<Result<T, String>>>) -> Result<T, CallError> {
+    fn judge<T>(&self, answer: Option<wasmtime::Result<Result<T, String>>>, deadline: Instant) -> Result<T, CallError> {
         match answer {
             None => Err(CallError::TimedOut),
+            // Most likely the guest passes on what a graph told it.
+            Some(Ok(Err(_))) if Instant::now() >= deadline => Err(CallError::TimedOut),
             Some(Ok(Ok(answer))) => Ok(answer),
             Some(Ok(Err(refusal))) => Err(CallError::Refused(refusal)),
             Some(Err(error)) => Err(explain(&error, self.store.data().is_over_limit())),
@@ -301,6 +308,10 @@ fn explain(error: &wasmtime::Error, over_limit: bool) -> CallError {
         return CallError::TimedOut;
     }
     tracing::debug!(error = format!("{error:#}"), "a guest failed");
+    // wasmtime keeps the type of this error to itself.
+    if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        return CallError::Failed("it handed over more than call_max_bytes at once");
+    }
     CallError::Failed(match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => "its stack overflowed",
         Some(Trap::MemoryOutOfBounds | Trap::HeapMisaligned) => "it reached outside its memory",
@@ -309,7 +320,6 @@ fn explain(error: &wasmtime::Error, over_limit: bool) -> CallError {
             "its arithmetic has no result"
         }
         Some(Trap::UnreachableCodeReached) => "it panicked",
-        Some(Trap::AllocationTooLarge | Trap::OutOfFuel) => "it handed over more than call_max_bytes at once",
         Some(_) => "it trapped",
         None => "it broke the contract of a call",
     })

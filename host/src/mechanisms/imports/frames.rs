@@ -66,8 +66,10 @@ impl HostFrame for GuestState {
         view: WitView,
     ) -> Result<Resource<TensorHandle>, GuestFault> {
         let frame = self.table.get(&frame)?.0.clone();
-        let tensor = self.grants.accelerator.view(&frame, &view.into()).await?;
-        self.push_tensor(tensor)
+        let view = View::from(view);
+        let charge = self.ledger.charge(view.spec()?.bytes().unwrap_or(0))?;
+        let tensor = self.grants.accelerator.view(&frame, &view).await?;
+        Ok(self.table.push(TensorHandle { tensor, _charge: charge })?)
     }
 
     fn drop(&mut self, frame: Resource<FrameHandle>) -> wasmtime::Result<()> {
