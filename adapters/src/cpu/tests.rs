@@ -9,7 +9,6 @@ use burst_host::{
     nouns::{Element, Extent, Fault, Tensor},
     ports::{Accelerator, Program},
 };
-use ndarray::ArrayD;
 use std::{
     fs,
     num::NonZeroUsize,
@@ -141,11 +140,15 @@ async fn benches(accelerator: &CpuAccelerator) -> Vec<Bench> {
 }
 
 fn npy(path: &Path) -> Tensor {
-    if let Ok(array) = ndarray_npy::read_npy::<_, ArrayD<f32>>(path) {
-        return Tensor::from_slice(Element::Fp32, array.shape(), array.as_slice().unwrap()).unwrap();
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file = npyz::NpyFile::new(&bytes[..]).unwrap();
+    let extents: Vec<usize> = file.shape().iter().map(|&extent| extent as usize).collect();
+    match file.try_data::<f32>() {
+        Ok(floats) => {
+            Tensor::from_slice(Element::Fp32, extents, &floats.map(Result::unwrap).collect::<Vec<f32>>()).unwrap()
+        }
+        Err(file) => Tensor::from_slice(Element::I64, extents, &file.into_vec::<i64>().unwrap()).unwrap(),
     }
-    let array: ArrayD<i64> = ndarray_npy::read_npy(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Tensor::from_slice(Element::I64, array.shape(), array.as_slice().unwrap()).unwrap()
 }
 
 #[tokio::test]
