@@ -1,1 +1,16 @@
+//! What the house promises, one file a promise, on real components, sockets and processes.
 
+mod architecture;
+mod cache;
+mod contract;
+mod frames;
+mod hostile;
+mod isolation;
+mod limits;
+mod models;
+mod pool;
+mod prepare;
+mod program;
+mod serving;
+mod silence;
+mod support;

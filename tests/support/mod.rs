@@ -1,0 +1,148 @@
+//! A house in this process, and `burst` as a process.
+
+mod burst;
+
+pub use burst::{Burst, python};
+
+use burst_adapters::{cpu::CpuAccelerator, onnx, registry::Directory};
+use burst_host::{
+    loops::{
+        deploy::{DeployError, Deployer},
+        serve::{Answer, Deployment, Request, ServeError, Service},
+    },
+    mechanisms::{
+        cache::Cache,
+        feed::Feed,
+        sandbox::{Capacity, Sandbox},
+    },
+    nouns::{Element, Graph, Tensor, manifest::Guest},
+    ports::{Artefact, ModelError, ModelFormat},
+};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::runtime::Runtime;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A component of an example guest, relative to the repository.
+pub fn guest(name: &str) -> String {
+    component(&format!("{name}.wasm"))
+}
+
+/// A component that misbehaves, relative to the repository.
+pub fn probe(name: &str) -> String {
+    component(&format!("examples/{}.wasm", name.replace('-', "_")))
+}
+
+fn component(name: &str) -> String {
+    let path = format!("guests/target/wasm32-unknown-unknown/release/{name}");
+    assert!(root().join(&path).exists(), "{path} is missing; `just guests` makes it");
+    path
+}
+
+/// One runtime for all tests: the sandbox's guests and the accelerator's threads outlive each of them.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    RUNTIME.get_or_init(runtime).block_on(future)
+}
+
+/// One sandbox a process, large enough for every test.
+pub fn sandbox() -> Arc<Sandbox> {
+    static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
+    let new = || Arc::new(Sandbox::new(Capacity { leases: 2_000, memory_max_bytes: 256 << 20 }).unwrap());
+    SANDBOX.get_or_init(new).clone()
+}
+
+struct Onnx;
+
+impl ModelFormat for Onnx {
+    fn decode(&self, model: &Artefact) -> Result<Graph, ModelError> {
+        onnx::decode(&model.bytes, &onnx::Limits::default()).map_err(|error| ModelError(error.to_string()))
+    }
+}
+
+/// A deployer over the repository's files.
+pub fn deployer(cache: Option<Cache>) -> Deployer {
+    static CPU: OnceLock<Arc<CpuAccelerator>> = OnceLock::new();
+    let cpu = CPU.get_or_init(|| Arc::new(CpuAccelerator::new(NonZeroUsize::new(2).unwrap()).unwrap()));
+    let registry = Directory::open(root()).unwrap();
+    Deployer::new(sandbox(), cache, cpu.clone(), Arc::new(registry), Arc::new(Onnx))
+}
+
+/// A guest of a manifest, written as TOML.
+pub fn config(component: &str, rest: &str) -> Guest {
+    toml::from_str(&format!("component = {component:?}\n{rest}")).unwrap()
+}
+
+/// A house with one guest, called `guest`.
+pub struct House {
+    pub service: Service,
+    pub deployment: Arc<Deployment>,
+}
+
+impl House {
+    pub async fn try_new(component: &str, rest: &str) -> Result<Self, DeployError> {
+        Self::with_feeds(component, rest, BTreeMap::new()).await
+    }
+
+    pub async fn with_feeds(component: &str, rest: &str, feeds: BTreeMap<String, Feed>) -> Result<Self, DeployError> {
+        let deployment = Arc::new(deployer(None).deploy("guest", &config(component, rest), feeds).await?);
+        let service = Service::default();
+        service.insert(deployment.clone());
+        Ok(Self { service, deployment })
+    }
+
+    pub async fn new(component: &str, rest: &str) -> Self {
+        Self::try_new(component, rest).await.unwrap()
+    }
+
+    pub async fn ask(&self, inputs: &[(&str, Tensor)]) -> Result<Answer, ServeError> {
+        let inputs = inputs.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
+        self.service.answer(Request { guest: "guest".into(), inputs, timeout: None }).await
+    }
+
+    /// Waits until the pool has done what it does in the background.
+    pub async fn settle(&self) {
+        eventually("the pool settles", || {
+            let leases = self.deployment.pool.leases();
+            self.deployment.pool.is_ready() && leases.busy == 0
+        })
+        .await;
+    }
+}
+
+/// Waits for something that has to happen soon, however slow the machine.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never happened: {what}");
+}
+
+/// An INT64 tensor.
+pub fn int64(values: &[i64]) -> Tensor {
+    Tensor::from_slice(Element::I64, [values.len()], values).unwrap()
+}
+
+/// A UINT8 tensor.
+pub fn uint8(values: &[u8]) -> Tensor {
+    Tensor::from_slice(Element::U8, [values.len()], values).unwrap()
+}
+
+/// The numbers of an output.
+pub fn numbers<T: bytemuck::AnyBitPattern>(answer: &Answer, name: &str) -> Vec<T> {
+    let (_, tensor) = answer.outputs.iter().find(|(other, _)| other == name).expect(name);
+    tensor.to_vec().unwrap()
+}
