@@ -146,7 +146,7 @@ pub(super) fn outputs(model: &TypedModel, declared: &[Port], names: &HashMap<Sym
             _ => found,
         };
         let element = port.element.or_else(|| number::element(fact.datum_type));
-        Port { name: port.name.clone(), element, shape: Some(shape) }
+        Port { name: port.name.clone(), element, shape: Some(shape), optional: false }
     };
     declared.iter().enumerate().map(fill).collect()
 }

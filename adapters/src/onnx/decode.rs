@@ -195,7 +195,7 @@ fn known(value: ValueInfoProto) -> Result<Option<Port>, OnnxError> {
         }
         Some(_) => return Ok(None),
     };
-    Ok(Some(Port { name, element, shape }))
+    Ok(Some(Port { name, element, shape, optional: false }))
 }
 
 fn extents(name: &str, shape: TensorShapeProto) -> Result<Vec<Extent>, OnnxError> {
