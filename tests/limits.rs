@@ -1,11 +1,7 @@
 //! A guest that misbehaves is stopped, its lease retired, and a neighbour unharmed.
 
 use crate::support::{House, block_on, guest, int64, numbers, probe, uint8};
-use burst_host::{
-    loops::serve::ServeError,
-    mechanisms::statistics::Retired,
-    nouns::Tensor,
-};
+use burst_host::{loops::serve::ServeError, mechanisms::statistics::Retired, nouns::Tensor};
 
 const QUICK: &str = "limits.deadline_ms = 300\npool = { ready = 2, max = 4 }";
 

@@ -21,7 +21,7 @@ use std::{
     time::Instant,
 };
 
-const EXTENTS: [(u32, u32); 5] = [(640, 480), (320, 240), (640, 480), (1280, 960), (160, 120)];
+const EXTENTS: [(u32, u32); 7] = [(640, 480), (320, 240), (640, 480), (1280, 960), (640, 480), (160, 120), (320, 240)];
 const FPS: f32 = 5.0;
 /// Frames from one sample to the next, so that somebody else is there.
 const STRIDE: u64 = 97;

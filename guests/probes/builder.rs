@@ -18,9 +18,9 @@ fn largest(count: i64) -> Result<Graph, Fault> {
     let a = builder.input("a", Element::Fp32, [None, None])?;
     let b = builder.input("b", Element::Fp32, [None, None])?;
     let count = builder.constant(&Tensor::from_i64(&[count], [1])?)?;
-    let axis = ("axis", Attribute::Integer(-1));
+    let axis = [("axis", Attribute::Integer(-1))];
     let [product] = builder.apply("MatMul", &[a, b], &[])?;
-    let [softmax] = builder.apply("Softmax", &[product], &[axis.clone()])?;
-    let [values, indices] = builder.apply("TopK", &[softmax, count], &[axis])?;
+    let [softmax] = builder.apply("Softmax", &[product], &axis)?;
+    let [values, indices] = builder.apply("TopK", &[softmax, count], &axis)?;
     builder.finish(&[("values", values), ("indices", indices)])
 }

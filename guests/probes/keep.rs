@@ -1,6 +1,8 @@
 //! Leaves `canary` UINT8 [16] in its static memory, its heap and its stack, and answers `seen` INT64 [1]: 1 if any
 //! earlier canary was left anywhere in its memory, else 0.
 
+#![cfg(target_arch = "wasm32")]
+
 use burst_guest::{Inputs, Outputs, Tensor, responder};
 use std::{arch::wasm32::memory_size, hint::black_box};
 

@@ -12,6 +12,7 @@ mod serve;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use miette::{IntoDiagnostic, Result};
+use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// Runs sandboxed AI guests on an edge box: silent for hours, then a burst answered at once.
@@ -62,7 +63,13 @@ impl Cli {
 /// Logs go to stderr: `BURST_LOG=debug` tells more.
 fn log() {
     let filter = EnvFilter::try_from_env("BURST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {

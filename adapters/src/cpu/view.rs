@@ -1,8 +1,8 @@
 //! Makes a tensor out of a frame on the CPU: crop, resize, colour, layout, scale and bias in one pass.
 //!
-//! Bilinear with half-pixel centres, as OpenCV's `INTER_LINEAR` without antialiasing. Luma and chroma are each sampled at
-//! their own extent, a chroma sample in the middle of the pixels that it covers; then the colour matrix, cut to 0–255.
-//! Knows no threads: the caller says where it runs.
+//! Bilinear with half-pixel centres, as OpenCV's `INTER_LINEAR` without antialiasing. Luma and chroma are each sampled
+//! at their own extent, a chroma sample in the middle of the pixels that it covers; then the colour matrix, cut to
+//! 0–255. Knows no threads: the caller says where it runs.
 
 use burst_host::nouns::{
     Colour, ColourSpace, Element, Fault, Fit, Frame, Layout, Matrix, PixelFormat, Range, Rectangle, Tensor, View,
@@ -11,9 +11,9 @@ use half::f16;
 
 /// The view of a frame, in host memory: `[1, c, h, w]` or `[1, h, w, c]` of fp32, fp16 or u8.
 ///
-/// A `u8` is rounded and cut to 0–255 after scale and bias. Fails with `Invalid` for a crop outside the frame, an extent
-/// of 0, a scale or bias that is not finite, or a frame whose pixels do not fit its extent; with `Unsupported` for
-/// another element; with `TooLarge` beyond the limits of a tensor.
+/// A `u8` is rounded and cut to 0–255 after scale and bias. Fails with `Invalid` for a crop outside the frame, an
+/// extent of 0, a scale or bias that is not finite, or a frame whose pixels do not fit its extent; with `Unsupported`
+/// for another element; with `TooLarge` beyond the limits of a tensor.
 pub fn view(frame: &Frame, view: &View) -> Result<Tensor, Fault> {
     let spec = view.spec()?;
     let crop = view.crop_within(frame.width, frame.height)?;

@@ -21,7 +21,7 @@ pub const EXTENT_MAX: u32 = 8192;
 /// Frames per second of a replay that has no rate of its own.
 const FPS: f32 = 5.0;
 
-/// The source that the manifest in directory `base` describes. Reads a header or a directory, so it may wait for a disk.
+/// The source that the manifest in directory `base` describes. Reads a header or a directory: may wait for a disk.
 ///
 /// Fails with `Permanent`: a missing path, a format that nobody here reads, a rate or an extent out of bounds.
 pub fn open(camera: &str, config: &CameraSource, base: &Path) -> Result<Box<dyn FrameSource>, SourceError> {

@@ -1,4 +1,4 @@
-//! Reads handwritten digits: `image` FP32 [N, 1, 8, 8], ink from 0 to 16, to `probabilities` FP32 [N, 10].
+//! Reads handwritten digits: `image` FP32 `[N, 1, 8, 8]`, ink from 0 to 16, to `probabilities` FP32 `[N, 10]`.
 
 use burst_guest::{Graph, Inputs, Outputs, responder};
 

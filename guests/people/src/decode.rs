@@ -19,7 +19,7 @@ pub struct Person {
     pub height: f32,
 }
 
-/// The people in `scores` [1, 1, 12, 16] and `boxes` [1, 4, 12, 16] (left, top, width, height), surest first.
+/// The people in `scores` `[1, 1, 12, 16]` and `boxes` `[1, 4, 12, 16]` (left, top, width, height), surest first.
 pub fn people(scores: &[f32], boxes: &[f32]) -> Result<Vec<Person>, String> {
     if (scores.len(), boxes.len()) != (CELLS, 4 * CELLS) {
         return Err(format!("the model gave {} scores and {} extents", scores.len(), boxes.len()));

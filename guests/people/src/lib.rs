@@ -7,7 +7,7 @@ use burst_guest::{Event, Frame, Graph, Region, View, watcher};
 const PEOPLE: u16 = 1;
 const PERSON: u16 = 2;
 
-/// What the model sees of a frame: FP32 [1, 3, 96, 128], values from 0 to 1.
+/// What the model sees of a frame: FP32 `[1, 3, 96, 128]`, values from 0 to 1.
 const VIEW: View = View::new(128, 96);
 
 watcher!(watch, prepare);

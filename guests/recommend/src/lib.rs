@@ -1,6 +1,6 @@
-//! Recommends items to a shopping session: `session` INT64 [L], item ids with the latest last, and how many are wanted,
-//! `k` INT64 [1], 10 when left out, to `scores` FP32 [k] and `items` INT64 [k], best first. None of the session's own
-//! items are among them, so a long session may leave fewer than `k`.
+//! Recommends items to a shopping session: `session` INT64 `[L]`, item ids with the latest last, and how many are
+//! wanted, `k` INT64 `[1]`, 10 when left out, to `scores` FP32 `[k]` and `items` INT64 `[k]`, best first. None of the
+//! session's own items are among them, so a long session may leave fewer than `k`.
 
 use burst_guest::{Graph, Inputs, Outputs, Tensor, responder};
 

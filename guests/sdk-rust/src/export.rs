@@ -1,4 +1,5 @@
-//! The macros that turn plain functions into what the host calls.
+//! The macros that turn plain functions into what the host calls. Elsewhere than in WebAssembly they export nothing, so
+//! that a guest's unit tests run on the machine that builds it.
 
 use crate::{Inputs, Outputs, Tensor};
 
@@ -17,6 +18,8 @@ macro_rules! responder {
     ($respond:path, $prepare:path $(,)?) => {
         const _: () = {
             struct Responder;
+            // Without it, code that only the exports use would be dead where nothing is exported.
+            const _: Responder = Responder;
             impl $crate::bindings::responder::exports::burst::edge::responder::Guest for Responder {
                 fn respond(
                     inputs: ::std::vec::Vec<(::std::string::String, $crate::Tensor)>,
@@ -27,7 +30,8 @@ macro_rules! responder {
                     $crate::respond_with($respond, inputs)
                 }
             }
-    $crate::bindings::responder::export!(Responder with_types_in $crate::bindings::responder);
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::responder::export! { Responder with_types_in $crate::bindings::responder }
             $crate::__lifecycle!(Responder, $prepare);
         };
     };
@@ -45,6 +49,8 @@ macro_rules! watcher {
     ($watch:path, $prepare:path $(,)?) => {
         const _: () = {
             struct Watcher;
+            // Without it, code that only the exports use would be dead where nothing is exported.
+            const _: Watcher = Watcher;
             impl $crate::bindings::watcher::exports::burst::edge::watcher::Guest for Watcher {
                 fn watch(
                     frame: $crate::Frame,
@@ -52,7 +58,8 @@ macro_rules! watcher {
                     $watch(frame)
                 }
             }
-    $crate::bindings::watcher::export!(Watcher with_types_in $crate::bindings::watcher);
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::watcher::export! { Watcher with_types_in $crate::bindings::watcher }
             $crate::__lifecycle!(Watcher, $prepare);
         };
     };
@@ -67,7 +74,8 @@ macro_rules! __lifecycle {
                 $prepare()
             }
         }
-        $crate::bindings::lifecycle::export!($guest with_types_in $crate::bindings::lifecycle);
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::lifecycle::export! { $guest with_types_in $crate::bindings::lifecycle }
     };
 }
 

@@ -32,3 +32,12 @@ pub use builder::Builder;
 pub use export::{prepare_nothing, respond_with};
 pub use graph::Graph;
 pub use named::{Inputs, Outputs, Tensors};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_guide_shows_the_echo_guest_as_it_is() {
+        let (guide, echo) = (include_str!("../../README.md"), include_str!("../../echo/src/lib.rs"));
+        assert!(guide.contains(echo));
+    }
+}

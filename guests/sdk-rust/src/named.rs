@@ -29,7 +29,7 @@ impl Tensors {
         found.map(|index| self.0.remove(index).1).ok_or_else(|| self.missing(name))
     }
 
-    /// Adds a tensor. The host refuses an answer that has a name twice.
+    /// Adds a tensor under a name that is not in here yet.
     pub fn push(&mut self, name: impl Into<String>, tensor: Tensor) {
         self.0.push((name.into(), tensor));
     }

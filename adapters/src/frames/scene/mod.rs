@@ -87,7 +87,7 @@ impl Scene {
             width: width as f32,
             height: height as f32,
             seed,
-            crowd: dice.between(0.1, 0.8),
+            crowd: dice.between(0.1, 0.7),
             light: dice.between(0.65, 1.0),
         };
         let mut backdrop = Canvas::new(width, height);

@@ -1,7 +1,7 @@
 //! Somebody who walks through the scene: when, where, and what they look like.
 
 use super::{
-    Bounds, Part, Stage,
+    Bounds, PEOPLE_MAX, Part, Stage,
     canvas::{Canvas, Paint, Shape},
     dice::Dice,
 };
@@ -52,12 +52,13 @@ impl Person {
         let trips = seconds / trip_s + f64::from(dice.unit());
         let (trip, progress) = (trips.floor() as u64, trips.fract() as f32);
         let mut dice = Dice::new(&[stage.seed, Part::Person as u64, slot, trip]);
-        dice.chance(stage.crowd).then(|| Self::on_trip(stage, &mut dice, progress))
+        // A depth of its own for each slot: people pass behind each other, and seldom through.
+        let near = (slot as f32 + dice.unit()) / PEOPLE_MAX as f32;
+        dice.chance(stage.crowd).then(|| Self::on_trip(stage, &mut dice, near, progress))
     }
 
-    fn on_trip(stage: &Stage, dice: &mut Dice, progress: f32) -> Self {
-        let far = dice.unit();
-        let start = SIZE_MIN + (SIZE_MAX - SIZE_MIN) * far * far.sqrt();
+    fn on_trip(stage: &Stage, dice: &mut Dice, near: f32, progress: f32) -> Self {
+        let start = SIZE_MIN + (SIZE_MAX - SIZE_MIN) * near;
         let end = (start * dice.between(0.85, 1.18)).clamp(SIZE_MIN, SIZE_MAX);
         let size = start + (end - start) * progress;
         let height = size * stage.height;

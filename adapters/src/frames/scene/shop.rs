@@ -12,8 +12,8 @@ const BANDS: u16 = 48;
 pub(super) fn paint(canvas: &mut Canvas, stage: &Stage) {
     let mut dice = Dice::new(&[stage.seed, Part::Shop as u64]);
     let horizon = dice.between(0.25, 0.38);
-    let (wall, corner) = (Paint::random(&mut dice, 0.45, 0.95), Paint::random(&mut dice, 0.3, 0.8));
-    let (back, front) = (Paint::random(&mut dice, 0.25, 0.7), Paint::random(&mut dice, 0.4, 0.9));
+    let (wall, corner) = (plaster(&mut dice, 0.45, 0.95), plaster(&mut dice, 0.3, 0.8));
+    let (back, front) = (plaster(&mut dice, 0.25, 0.7), plaster(&mut dice, 0.4, 0.9));
     let mut brush = Brush { canvas, stage };
     brush.gradient(0.0, horizon, wall, corner);
     brush.gradient(horizon, 1.0, back, front);
@@ -22,6 +22,12 @@ pub(super) fn paint(canvas: &mut Canvas, stage: &Stage) {
     for _ in 0..1 + dice.below(3) {
         brush.shelf(&mut dice, horizon);
     }
+}
+
+/// A pale colour, as walls and floors have.
+fn plaster(dice: &mut Dice, least: f32, most: f32) -> Paint {
+    let grey = dice.between(least, most);
+    Paint::rgb(grey, grey, grey).mix(Paint::random(dice, least, most), 0.45)
 }
 
 /// Paints in fractions of the frame.

@@ -1,0 +1,62 @@
+//! `burst run` computes what ONNX Runtime computes.
+
+use crate::support::{Burst, root};
+use std::{fs, path::Path};
+
+/// Within this of the largest absolute value of the expected output.
+const TOLERANCE: f32 = 1e-4;
+
+fn floats(path: &Path) -> Vec<f32> {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap()
+}
+
+/// Runs a model of `tests/bench/models.py` and compares every output.
+fn check(name: &str, inputs: &[&str], outputs: &[&str]) {
+    let models = root().join("target/models");
+    let model = models.join(format!("{name}.onnx"));
+    if !model.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} is missing; `just test` makes it", model.display());
+        return eprintln!("skipped: {} is missing; `just test` makes it", model.display());
+    }
+    let found = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["run".to_owned(), model.display().to_string()];
+    for input in inputs {
+        let file = models.join(format!("{name}.{input}.npy"));
+        arguments.extend(["--input".into(), format!("{input}={}", file.display())]);
+    }
+    arguments.extend(["--accelerator", "cpu", "--output-dir"].map(String::from));
+    arguments.push(found.path().display().to_string());
+    let run = Burst::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let told = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{told}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(told.contains("computed by cpu"), "{told}");
+    for output in outputs {
+        let expected = floats(&models.join(format!("{name}.{output}.expected.npy")));
+        let found = floats(&found.path().join(format!("{output}.npy")));
+        assert_eq!(found.len(), expected.len());
+        let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        let error = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0f32, f32::max);
+        assert!(error <= TOLERANCE * largest, "{name} {output}: {error} of {largest}");
+    }
+}
+
+#[test]
+fn mobilenetv2_equals_onnx_runtime() {
+    check("mobilenetv2", &["input"], &["logits"]);
+}
+
+#[test]
+fn resnet50_equals_onnx_runtime() {
+    check("resnet50", &["input"], &["logits"]);
+}
+
+#[test]
+fn yolo_equals_onnx_runtime() {
+    check("yolo320", &["images"], &["detections"]);
+}
+
+#[test]
+fn minilm_equals_onnx_runtime() {
+    check("minilm_l6_s128", &["input_ids", "attention_mask"], &["last_hidden_state"]);
+}
