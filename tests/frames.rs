@@ -76,12 +76,12 @@ impl Watched {
     }
 
     async fn show(&self, sequence: u64) {
-        self.slot.put(frame(sequence));
         let done = || {
             let statistics = &self.house.deployment.statistics;
             statistics.success.count() + statistics.fail.count() + self.counts.frames.stale.get()
         };
         let before = done();
+        self.slot.put(frame(sequence));
         eventually("the frame is looked at", || done() > before).await;
     }
 }

@@ -20,7 +20,7 @@ impl Sketch {
             Err(_) => Extent::Named(word.into()),
         };
         let shape = Some(extents.split_whitespace().map(extent).collect());
-        self.0.inputs.push(Port { name: name.into(), element: Some(element), shape });
+        self.0.inputs.push(Port { name: name.into(), element: Some(element), shape, optional: false });
         self
     }
 
@@ -52,7 +52,7 @@ impl Sketch {
 
     /// An output of unknown type and shape.
     pub fn output(mut self, name: &str) -> Self {
-        self.0.outputs.push(Port { name: name.into(), element: None, shape: None });
+        self.0.outputs.push(Port { name: name.into(), element: None, shape: None, optional: false });
         self
     }
 

@@ -1,19 +1,20 @@
 //! The conformance suite, and what only this accelerator promises.
 
+mod speed;
+
 use super::CpuAccelerator;
 use crate::{
-    conformance::{self, Sketch, assert_close},
+    conformance::{self, Sketch},
     onnx::{self, Limits},
 };
 use burst_host::{
-    nouns::{Element, Extent, Fault, Tensor},
-    ports::{Accelerator, Program},
+    nouns::{Element, Extent, Fault, Port, Signature, Spec, Tensor},
+    ports::Accelerator,
 };
 use std::{
     fs,
     num::NonZeroUsize,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -84,14 +85,19 @@ async fn guests_models_load_and_run() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests").join(file);
         let graph = onnx::decode(&fs::read(path).unwrap().into(), &Limits::default()).unwrap();
         let program = accelerator(2).load(&graph).await.unwrap_or_else(|fault| panic!("{file}: {fault}"));
-        let inputs = program.signature().inputs.iter().map(|port| {
-            let extents: Vec<usize> = port.shape.iter().flatten().map(one_if_open).collect();
-            let element = port.element.unwrap();
-            let bytes = element.size().unwrap() * extents.iter().product::<usize>();
-            Tensor::host(burst_host::nouns::Spec::new(element, extents).unwrap(), vec![0; bytes]).unwrap()
-        });
-        program.run(inputs.collect(), soon()).await.unwrap_or_else(|fault| panic!("{file}: {fault}"));
+        program.run(zeros(program.signature()), soon()).await.unwrap_or_else(|fault| panic!("{file}: {fault}"));
     }
+}
+
+/// Inputs that a signature takes.
+fn zeros(signature: &Signature) -> Vec<Tensor> {
+    let zero = |port: &Port| {
+        let extents: Vec<usize> = port.shape.iter().flatten().map(one_if_open).collect();
+        let spec = Spec::new(port.element.unwrap(), extents).unwrap();
+        let bytes = spec.bytes().unwrap();
+        Tensor::host(spec, vec![0; bytes]).unwrap()
+    };
+    signature.inputs.iter().map(zero).collect()
 }
 
 fn one_if_open(extent: &Extent) -> usize {

@@ -177,7 +177,10 @@ mod tests {
         let workers = workers(1);
         let (started, wait) = (Arc::new(AtomicUsize::new(0)), Duration::from_millis(20));
         let count = Arc::clone(&started);
-        let busy = workers.run(None, move || Ok(thread::sleep(5 * wait)));
+        let busy = workers.run(None, move || {
+            thread::sleep(5 * wait);
+            Ok(())
+        });
         let late = workers.run(Some(Instant::now() + wait), move || Ok(count.fetch_add(1, Ordering::SeqCst)));
         let begin = Instant::now();
         let (busy, late) = tokio::join!(busy, async { (late.await, begin.elapsed()) });

@@ -142,7 +142,8 @@ impl Call<'_> {
 
     fn op(&self, op: &Op) -> Op {
         Op {
-            name: format!("{}{}", self.prefix, op.name),
+            // ONNX Runtime refuses a name twice, unless it is empty.
+            name: if op.name.is_empty() { String::new() } else { format!("{}{}", self.prefix, op.name) },
             inputs: op.inputs.iter().map(|name| self.name(name)).collect(),
             outputs: op.outputs.iter().map(|name| self.name(name)).collect(),
             attributes: op.attributes.iter().filter_map(|(name, value)| self.attribute(name, value)).collect(),

@@ -142,12 +142,10 @@ impl Deployer {
     }
 }
 
-/// What the sandbox has to reserve for a manifest: every lease of every guest, each floor once more while it is replaced,
-/// and a few for `prepare` and trials.
+/// What the sandbox has to reserve for a manifest: every lease of every guest, and a few for `prepare`.
 pub fn capacity(manifest: &Manifest) -> Capacity {
-    const TRIALS: usize = 8;
-    let of_guest = |guest: &Guest| guest.pool.max.get().saturating_add(guest.pool.ready).saturating_add(1);
-    let leases = manifest.guests.values().map(of_guest).fold(TRIALS, usize::saturating_add);
+    const PREPARING: usize = 8;
+    let leases = manifest.guests.values().map(|guest| guest.pool.max.get()).fold(PREPARING, usize::saturating_add);
     let memory = manifest.guests.values().map(|guest| guest.limits.memory_max_bytes.get()).max();
     Capacity { leases: u32::try_from(leases).unwrap_or(u32::MAX), memory_max_bytes: memory.unwrap_or(64 << 20) }
 }

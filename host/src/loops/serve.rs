@@ -197,7 +197,6 @@ impl Deployment {
             Offer::Closed => Err(ServeError::Draining),
             Offer::Broken(error) => {
                 tracing::error!(guest = %self.name, %error, "a guest can't be made");
-                eprintln!("XX {error}");
                 Err(ServeError::Failed("it can't be made"))
             }
         }

@@ -169,15 +169,13 @@ impl CompiledGuest {
     /// Makes one: a new store in a pooled slot, prepared.
     pub async fn instantiate(&self) -> Result<LiveGuest, CompileError> {
         let mut store = new_store(&self.sandbox, self.grants.clone());
-        let instance = if self.start == Start::Snapshot {
-            self.pre.instantiate_async(&mut store).await.map_err(CompileError::preparing)?
-        } else {
-            let _running = self.sandbox.ticker.run();
-            store.data_mut().begin(Instant::now() + Duration::from_millis(PREPARE_MS_MAX));
-            let instance = self.pre.instantiate_async(&mut store).await.map_err(CompileError::preparing)?;
+        // Also a snapshot runs code here: what links its core modules.
+        let _running = self.sandbox.ticker.run();
+        store.data_mut().begin(Instant::now() + Duration::from_millis(PREPARE_MS_MAX));
+        let instance = self.pre.instantiate_async(&mut store).await.map_err(CompileError::preparing)?;
+        if self.start != Start::Snapshot {
             prepare(&mut store, &instance, &self.exports).await?;
-            instance
-        };
+        }
         Ok(LiveGuest { sandbox: self.sandbox.clone(), store, instance, exports: self.exports })
     }
 }

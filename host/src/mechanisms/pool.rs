@@ -16,14 +16,11 @@ use super::{
 use crate::nouns::manifest::PoolConfig;
 use std::{
     ops::{Deref, DerefMut},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError},
     task::JoinHandle,
 };
 
@@ -64,16 +61,18 @@ struct Shared {
     config: PoolConfig,
     statistics: Arc<Statistics>,
     shelves: Mutex<Shelves>,
-    /// A permit for each [`Slot`].
-    slots: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    /// A permit per guest that exists: ready, busy, or retired and not yet torn down.
+    permits: Arc<Semaphore>,
     work: Notify,
 }
 
 #[derive(Default)]
 struct Shelves {
-    ready: Vec<LiveGuest>,
+    ready: Vec<(LiveGuest, OwnedSemaphorePermit)>,
     retired: Vec<(LiveGuest, Slot)>,
+    /// Requests that wait for a permit. Under the lock of `ready`, so that no guest becomes ready unseen by a request
+    /// that is about to wait.
+    waiting: usize,
 }
 
 /// Guests that the refiller makes or tears down before it lets others run.
@@ -86,20 +85,12 @@ impl Pool {
         config: PoolConfig,
         statistics: Arc<Statistics>,
     ) -> Result<Self, CompileError> {
-        let slots = Arc::new(Semaphore::new(config.max.get()));
-        let shelves = Mutex::default();
-        let shared = Arc::new(Shared {
-            guest,
-            config,
-            statistics,
-            shelves,
-            slots,
-            waiting: AtomicUsize::new(0),
-            work: Notify::new(),
-        });
-        while shared.wants_more() {
+        let permits = Arc::new(Semaphore::new(config.max.get()));
+        let shared =
+            Arc::new(Shared { guest, config, statistics, shelves: Mutex::default(), permits, work: Notify::new() });
+        while let Some(permit) = shared.wants_more() {
             let fresh = shared.guest.instantiate().await?;
-            shared.lock().ready.push(fresh);
+            shared.lock().ready.push((fresh, permit));
         }
         let refiller = tokio::spawn(refill(shared.clone()));
         Ok(Self { shared, refiller })
@@ -112,56 +103,65 @@ impl Pool {
 
     /// Lends a guest that nobody used before.
     pub async fn lease(&self, deadline: Instant) -> Offer {
-        let permit = match self.shared.slots.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => match self.queue(deadline).await {
-                Ok(permit) => permit,
-                Err(refusal) => return refusal,
-            },
-        };
         let ready = self.shared.lock().ready.pop();
-        self.shared.work.notify_one();
-        let guest = match ready {
-            Some(guest) => guest,
-            None => match self.shared.guest.instantiate().await {
-                Ok(guest) => guest,
-                Err(error) => return Offer::Broken(error),
-            },
-        };
-        let slot = Slot { _permit: permit, reason: Retired::Cancelled, shared: self.shared.clone() };
-        Offer::Lent(Lease { guest, slot })
+        if let Some((guest, permit)) = ready {
+            self.shared.work.notify_one();
+            return Offer::Lent(Lease { guest, slot: Slot::new(permit, &self.shared) });
+        }
+        match self.shared.permits.clone().try_acquire_owned() {
+            Ok(permit) => self.make(permit).await,
+            Err(TryAcquireError::Closed) => Offer::Closed,
+            Err(TryAcquireError::NoPermits) => self.queue(deadline).await,
+        }
     }
 
-    async fn queue(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Offer> {
-        let place = Place::take(&self.shared).ok_or(Offer::Busy)?;
-        let permit = tokio::time::timeout_at(deadline.into(), self.shared.slots.clone().acquire_owned()).await;
+    async fn make(&self, permit: OwnedSemaphorePermit) -> Offer {
+        match self.shared.guest.instantiate().await {
+            Ok(guest) => Offer::Lent(Lease { guest, slot: Slot::new(permit, &self.shared) }),
+            Err(error) => Offer::Broken(error),
+        }
+    }
+
+    async fn queue(&self, deadline: Instant) -> Offer {
+        let place = match Place::take(&self.shared) {
+            Ok(place) => place,
+            Err(offer) => return offer,
+        };
+        let permit = tokio::time::timeout_at(deadline.into(), self.shared.permits.clone().acquire_owned()).await;
         drop(place);
-        permit.map_err(|_| Offer::TimedOut)?.map_err(|_| Offer::Closed)
+        match permit {
+            Ok(Ok(permit)) => self.make(permit).await,
+            Ok(Err(_closed)) => Offer::Closed,
+            Err(_elapsed) => Offer::TimedOut,
+        }
     }
 
     /// What the pool holds now.
     pub fn leases(&self) -> Leases {
-        let max = self.shared.config.max.get();
+        let Shared { config, permits, .. } = &*self.shared;
+        let shelves = self.shared.lock();
+        let exist = config.max.get().saturating_sub(permits.available_permits());
         Leases {
-            ready: self.shared.lock().ready.len(),
-            busy: self.shared.busy(),
-            waiting: self.shared.waiting.load(Relaxed),
-            floor: self.shared.config.ready,
-            max,
+            ready: shelves.ready.len(),
+            busy: exist.saturating_sub(shelves.ready.len()),
+            waiting: shelves.waiting,
+            floor: config.ready,
+            max: config.max.get(),
         }
     }
 
     /// Whether the floor is filled, as far as busy guests leave room for it.
     pub fn is_ready(&self) -> bool {
-        !self.shared.slots.is_closed() && !self.shared.wants_more()
+        let filled = self.shared.lock().ready.len() >= self.shared.config.ready;
+        !self.shared.permits.is_closed() && (filled || self.shared.permits.available_permits() == 0)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.slots.close();
+        self.shared.permits.close();
         self.refiller.abort();
-        let Shelves { ready, retired } = std::mem::take(&mut *self.shared.lock());
+        let Shelves { ready, retired, .. } = std::mem::take(&mut *self.shared.lock());
         ready.iter().for_each(|_| self.shared.statistics.retire(Retired::Replaced));
         drop((ready, retired));
     }
@@ -173,13 +173,18 @@ impl Shared {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn busy(&self) -> usize {
-        self.config.max.get().saturating_sub(self.slots.available_permits())
+    /// Room for one more ready guest. Requests that wait come first: a permit that is given back is theirs.
+    fn wants_more(&self) -> Option<OwnedSemaphorePermit> {
+        let below_floor = self.lock().ready.len() < self.config.ready;
+        below_floor.then(|| self.permits.clone().try_acquire_owned().ok()).flatten()
     }
 
-    fn wants_more(&self) -> bool {
-        let ready = self.lock().ready.len();
-        ready < self.config.ready && ready + self.busy() < self.config.max.get()
+    /// Puts a guest on the shelf; a request that waits gets its permit instead.
+    fn shelve(&self, fresh: LiveGuest, permit: OwnedSemaphorePermit) {
+        let mut shelves = self.lock();
+        if shelves.waiting == 0 && !self.permits.is_closed() {
+            shelves.ready.push((fresh, permit));
+        }
     }
 }
 
@@ -187,16 +192,23 @@ impl Shared {
 struct Place<'a>(&'a Shared);
 
 impl<'a> Place<'a> {
-    fn take(shared: &'a Shared) -> Option<Self> {
-        let limit = shared.config.queue_max;
-        let next = |waiting: usize| (waiting < limit).then_some(waiting + 1);
-        shared.waiting.fetch_update(Relaxed, Relaxed, next).ok().map(|_| Self(shared))
+    /// Unless a guest became ready meanwhile, or the queue is full.
+    fn take(shared: &'a Arc<Shared>) -> Result<Self, Offer> {
+        let mut shelves = shared.lock();
+        if let Some((guest, permit)) = shelves.ready.pop() {
+            return Err(Offer::Lent(Lease { guest, slot: Slot::new(permit, shared) }));
+        }
+        if shelves.waiting >= shared.config.queue_max {
+            return Err(Offer::Busy);
+        }
+        shelves.waiting += 1;
+        Ok(Self(shared))
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Relaxed);
+        self.0.lock().waiting -= 1;
     }
 }
 
@@ -222,11 +234,9 @@ fn tear_down(shared: &Shared) -> bool {
 /// Makes a batch of ready guests; whether any was made.
 async fn fill(shared: &Shared) -> bool {
     for made in 0..REFILL_BATCH {
-        if !shared.wants_more() {
-            return made > 0;
-        }
+        let Some(permit) = shared.wants_more() else { return made > 0 };
         match shared.guest.instantiate().await {
-            Ok(fresh) => shared.lock().ready.push(fresh),
+            Ok(fresh) => shared.shelve(fresh, permit),
             Err(error) => {
                 tracing::error!(%error, "a ready guest can't be made; the next request tries again");
                 return false;
@@ -250,7 +260,7 @@ impl Lease {
         let shared = slot.shared.clone();
         let mut shelves = shared.lock();
         // A closed pool has no refiller left: this task tears it down.
-        if !shared.slots.is_closed() {
+        if !shared.permits.is_closed() {
             shelves.retired.push((guest, slot));
             drop(shelves);
             shared.work.notify_one();
@@ -274,14 +284,22 @@ impl DerefMut for Lease {
 
 /// Room for one guest that is lent or not yet torn down.
 struct Slot {
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
     reason: Retired,
     shared: Arc<Shared>,
+}
+
+impl Slot {
+    fn new(permit: OwnedSemaphorePermit, shared: &Arc<Shared>) -> Self {
+        Self { permit: Some(permit), reason: Retired::Cancelled, shared: shared.clone() }
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.shared.statistics.retire(self.reason);
+        // Free before the refiller looks.
+        drop(self.permit.take());
         self.shared.work.notify_one();
     }
 }

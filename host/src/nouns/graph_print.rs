@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn port(name: &str, shape: &[Extent]) -> Port {
-        Port { name: name.into(), element: Some(Element::Fp32), shape: Some(shape.into()) }
+        Port { name: name.into(), element: Some(Element::Fp32), shape: Some(shape.into()), optional: false }
     }
 
     fn op(kind: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<(&str, Attribute)>) -> Op {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn subgraphs_and_functions_are_indented() {
         let branch = |kind: &str| {
-            let output = Port { name: "b".into(), element: None, shape: None };
+            let output = Port { name: "b".into(), element: None, shape: None, optional: false };
             let ops = vec![op(kind, &["x"], &["b"], vec![])];
             Attribute::Graph(Box::new(Graph { outputs: vec![output], ops, ..Graph::default() }))
         };

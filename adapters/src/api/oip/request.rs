@@ -169,6 +169,7 @@ mod tests {
             name: name.into(),
             element: Some(Element::I32),
             shape: Some(vec![Extent::Any, Extent::Fixed(2)]),
+            optional: false,
         };
         Signature { inputs: vec![port("a"), port("b")], outputs: vec![port("y")] }
     }
