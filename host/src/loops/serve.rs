@@ -4,7 +4,8 @@ pub use crate::mechanisms::pool::Leases;
 
 use crate::{
     mechanisms::{
-        component::{CallError, Response, Start},
+        component::Start,
+        live::{CallError, Response},
         pool::{Lease, Offer, Pool},
         statistics::{Retired, Statistics},
     },

@@ -3,9 +3,9 @@
 use super::serve::Deployment;
 use crate::{
     mechanisms::{
-        component::CallError,
         egress::{Gate, LaneCounts},
         feed::{Feed, Slot},
+        live::CallError,
         pool::{Lease, Offer},
         statistics::Retired,
     },

@@ -6,6 +6,7 @@ pub mod component;
 pub mod egress;
 pub mod feed;
 pub mod imports;
+pub mod live;
 pub mod pool;
 pub mod quota;
 pub mod sandbox;

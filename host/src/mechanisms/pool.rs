@@ -10,7 +10,8 @@
 //! request makes its own guest, in microseconds, up to `max`; beyond that it queues, and beyond the queue it is refused.
 
 use super::{
-    component::{CompileError, CompiledGuest, LiveGuest},
+    component::{CompileError, CompiledGuest},
+    live::LiveGuest,
     statistics::{Retired, Statistics},
 };
 use crate::nouns::manifest::PoolConfig;

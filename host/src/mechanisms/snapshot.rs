@@ -1,8 +1,9 @@
 //! Runs a guest's `prepare` once and bakes the memory it leaves into the component, with wasmtime's Wizer.
 
 use super::{
-    component::{CompileError, Exports, PREPARE_MS_MAX, build, new_store, prepare},
+    component::{CompileError, Exports, PREPARE_MS_MAX, build},
     imports::{Grants, GuestState},
+    live::{new_store, prepare},
     sandbox::Sandbox,
 };
 use futures::FutureExt;
