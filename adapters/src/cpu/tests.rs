@@ -1,6 +1,5 @@
 //! The conformance suite, and what only this accelerator promises.
 
-
 use super::CpuAccelerator;
 use crate::{
     conformance::{self, Sketch},

@@ -29,7 +29,7 @@ pub use bindings::imports::burst::edge::{
 };
 pub use builder::Builder;
 #[doc(hidden)]
-pub use export::{prepare_nothing, respond_with};
+pub use export::{prepare_nothing, reserve_heap, respond_with};
 pub use graph::Graph;
 pub use named::{Inputs, Outputs, Tensors};
 
