@@ -28,7 +28,7 @@ guests: _toolchain _targets
 bench name *flags: guests _bench-tools
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 
-# Train the small models again and write them into the tree
+# Train the models of digits and recommend again and write them into the tree
 models: _clients
     {{ python }} guests/digits/model/train.py
     {{ python }} guests/recommend/model/train.py

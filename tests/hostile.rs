@@ -93,7 +93,7 @@ fn wrong_manifests_are_pointed_into() {
     check("[guests.a]\ncomponent = \"a.wasm\"\ncameras = [\"b\"]", &["there is no camera `b`", "burst.toml:3"]);
     check("[guests.\"a/b\"]\ncomponent = \"a.wasm\"", &["is not a name", "burst.toml:1"]);
     check("[guests.a]\ncomponent = \"a.wasm\"\nlimits.memory_max_bytes = 1000000000000", &["268435456"]);
-    check("[cameras.a]\nsource.scene = { fps = 0.0 }", &["fps is above 0"]);
+    check("[cameras.a]\nsource.scene = { fps = 0.0 }", &["fps is at least 0.001"]);
     check("[guests.a]\n", &["component"]);
 }
 

@@ -3,6 +3,7 @@
 use super::config::Source;
 use burst_host::nouns::Manifest;
 use miette::{IntoDiagnostic, Result};
+use std::io::Write as _;
 
 /// Check a manifest, or print its JSON schema
 #[derive(clap::Args)]
@@ -21,8 +22,9 @@ impl Check {
     pub fn run(self) -> Result<()> {
         if self.schema {
             let schema = schemars::schema_for!(Manifest);
-            println!("{}", serde_json::to_string_pretty(&schema).into_diagnostic()?);
-            return Ok(());
+            let text = serde_json::to_string_pretty(&schema).into_diagnostic()? + "\n";
+            // A reader may have had enough.
+            return std::io::stdout().write_all(text.as_bytes()).into_diagnostic();
         }
         let manifest = self.source.load()?.manifest;
         if self.print {

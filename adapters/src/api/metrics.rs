@@ -73,7 +73,7 @@ impl<I: Inference> Collector for Guests<I> {
         page.histograms("burst_request", "From the arrival of a request to its answer", &["outcome"], |guest| {
             vec![(vec!["success"], &guest.statistics.success), (vec!["fail"], &guest.statistics.fail)]
         })?;
-        page.histograms("burst_lease_wait", "From the arrival of a request to its lease", &[], |guest| {
+        page.histograms("burst_lease_wait", "From the check of a request to its lease", &[], |guest| {
             vec![(vec![], &guest.statistics.lease_wait)]
         })?;
         page.histograms("burst_compute", "The guest's call", &[], |guest| vec![(vec![], &guest.statistics.compute)])?;

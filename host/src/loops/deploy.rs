@@ -109,29 +109,31 @@ impl Deployer {
     pub async fn compile(&self, config: &Guest, cameras: BTreeMap<String, Feed>) -> Result<CompiledGuest, DeployError> {
         let component = self.registry.fetch(&config.component, COMPONENT_MAX_BYTES).await;
         let component = component.map_err(DeployError::Component)?;
-        let mut models = BTreeMap::new();
+        let (mut models, mut digests) = (BTreeMap::new(), BTreeMap::new());
         for (name, reference) in &config.models {
             let program = self.load(reference).await;
-            let program = program.map_err(|source| DeployError::Model { name: name.clone(), source })?;
+            let (digest, program) = program.map_err(|source| DeployError::Model { name: name.clone(), source })?;
             models.insert(name.clone(), program);
+            digests.insert(name.clone(), digest);
         }
-        let grants = Grants { accelerator: self.accelerator.clone(), models, cameras, limits: config.limits.clone() };
+        let grants =
+            Grants { accelerator: self.accelerator.clone(), models, digests, cameras, limits: config.limits.clone() };
         let guest = CompiledGuest::new(self.sandbox.clone(), self.cache.as_ref(), &component, Arc::new(grants));
         Ok(guest.await?)
     }
 
     /// Loads a model, or shares it with the guests that have it already.
-    pub async fn load(&self, reference: &str) -> Result<Arc<dyn Program>, LoadError> {
+    async fn load(&self, reference: &str) -> Result<(Digest, Arc<dyn Program>), LoadError> {
         let model = self.registry.fetch(reference, MODEL_MAX_BYTES).await?;
         let mut programs = self.programs.lock().await;
         if let Some(program) = programs.get(&model.digest).and_then(Weak::upgrade) {
-            return Ok(program);
+            return Ok((model.digest, program));
         }
         let digest = model.digest;
         let program = self.decode_and_load(model).await?;
         programs.retain(|_, program| program.strong_count() > 0);
         programs.insert(digest, Arc::downgrade(&program));
-        Ok(program)
+        Ok((digest, program))
     }
 
     async fn decode_and_load(&self, model: Artefact) -> Result<Arc<dyn Program>, LoadError> {

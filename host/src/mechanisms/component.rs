@@ -118,7 +118,8 @@ impl CompiledGuest {
         grants: Arc<Grants>,
     ) -> Result<Self, CompileError> {
         let subject = subject(&sandbox, &grants);
-        let cached = cache.and_then(|cache| cache.get(&artefact.digest, &subject));
+        let name = Digest::of(&[artefact.digest.as_bytes(), subject.as_slice()].concat());
+        let cached = cache.and_then(|cache| cache.get(&name, &subject));
         let cached = cached.and_then(|entry| revive(&sandbox, &entry));
         let was_cached = cached.is_some();
         let (component, start) = match cached {
@@ -126,7 +127,7 @@ impl CompiledGuest {
             None => {
                 let (component, start) = compile(&sandbox, &artefact.bytes, grants.clone()).await?;
                 if let (Some(cache), Some(entry)) = (cache, entry(&component, &start)) {
-                    cache.put(&artefact.digest, &subject, &entry);
+                    cache.put(&name, &subject, &entry);
                 }
                 (component, start)
             }
@@ -161,7 +162,7 @@ impl CompiledGuest {
         let mut store = new_store(&self.sandbox, self.grants.clone());
         // Also a snapshot runs code here: what links its core modules.
         let _running = self.sandbox.ticker.run();
-        store.data_mut().begin(Instant::now() + Duration::from_millis(PREPARE_MS_MAX));
+        store.data_mut().begin_prepare(Instant::now() + Duration::from_millis(PREPARE_MS_MAX));
         let instance = self.pre.instantiate_async(&mut store).await.map_err(CompileError::preparing)?;
         if self.start != Start::Snapshot {
             prepare(&mut store, &instance, &self.exports).await?;
@@ -205,12 +206,12 @@ fn check_size(component: &Component) -> Result<(), CompileError> {
     check("tables", needed.num_tables, Capacity::TABLES)
 }
 
-/// Everything besides the component itself that the compiled code depends on.
+/// Everything besides the component itself that the compiled code depends on: `prepare` may have read its models.
 fn subject(sandbox: &Sandbox, grants: &Grants) -> Vec<u8> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     sandbox.engine.precompile_compatibility_hash().hash(&mut hasher);
-    let models: Vec<_> = grants.models.iter().map(|(name, model)| format!("{name}{}", model.signature())).collect();
+    let models: Vec<_> = grants.digests.iter().map(|(name, digest)| format!("{name}={digest}")).collect();
     format!("burst {} {:016x} {}", env!("CARGO_PKG_VERSION"), hasher.finish(), models.join(";")).into_bytes()
 }
 

@@ -110,16 +110,17 @@ impl Pool {
             return Offer::Lent(Lease { guest, slot: Slot::new(permit, &self.shared) });
         }
         match self.shared.permits.clone().try_acquire_owned() {
-            Ok(permit) => self.make(permit).await,
+            Ok(permit) => self.make(permit, deadline).await,
             Err(TryAcquireError::Closed) => Offer::Closed,
             Err(TryAcquireError::NoPermits) => self.queue(deadline).await,
         }
     }
 
-    async fn make(&self, permit: OwnedSemaphorePermit) -> Offer {
-        match self.shared.guest.instantiate().await {
-            Ok(guest) => Offer::Lent(Lease { guest, slot: Slot::new(permit, &self.shared) }),
-            Err(error) => Offer::Broken(error),
+    async fn make(&self, permit: OwnedSemaphorePermit, deadline: Instant) -> Offer {
+        match tokio::time::timeout_at(deadline.into(), self.shared.guest.instantiate()).await {
+            Ok(Ok(guest)) => Offer::Lent(Lease { guest, slot: Slot::new(permit, &self.shared) }),
+            Ok(Err(error)) => Offer::Broken(error),
+            Err(_elapsed) => Offer::TimedOut,
         }
     }
 
@@ -131,7 +132,7 @@ impl Pool {
         let permit = tokio::time::timeout_at(deadline.into(), self.shared.permits.clone().acquire_owned()).await;
         drop(place);
         match permit {
-            Ok(Ok(permit)) => self.make(permit).await,
+            Ok(Ok(permit)) => self.make(permit, deadline).await,
             Ok(Err(_closed)) => Offer::Closed,
             Err(_elapsed) => Offer::TimedOut,
         }

@@ -43,7 +43,7 @@ pub(super) async fn take(sandbox: &Sandbox, wasm: &[u8], grants: Arc<Grants>) ->
     let deadline = Instant::now() + Duration::from_millis(PREPARE_MS_MAX);
     let mut store = new_store(sandbox, grants);
     let _running = sandbox.ticker.run();
-    store.data_mut().begin(deadline);
+    store.data_mut().begin_prepare(deadline);
     let pre = sandbox.linker.instantiate_pre(&component).map_err(CompileError::linking)?;
     let instance = pre.instantiate_async(&mut store).await.map_err(CompileError::preparing)?;
     prepare(&mut store, &instance, &Exports::of(&component)).await?;

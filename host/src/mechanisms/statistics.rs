@@ -70,7 +70,7 @@ pub enum Retired {
     TimedOut,
     /// The client went away while it ran.
     Cancelled,
-    /// It asked for more memory, handles or tensor bytes than it may have.
+    /// It asked for more memory or table entries than it may have; handles and tensors run out as faults instead.
     OverLimit,
     /// A lane's guest was old enough, or its camera ended.
     Aged,
@@ -104,9 +104,9 @@ pub struct Statistics {
     pub success: Histogram,
     /// The same for requests that failed, refused ones included.
     pub fail: Histogram,
-    /// From the arrival to the lease.
+    /// From the check of the request to the lease.
     pub lease_wait: Histogram,
-    /// Making the inputs and handing them to the guest.
+    /// Checking the inputs against the signature.
     pub compute_input: Histogram,
     /// The guest's call.
     pub compute: Histogram,

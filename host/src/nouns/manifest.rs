@@ -172,7 +172,7 @@ pub struct PoolConfig {
     pub ready: usize,
     /// Ready and busy leases together.
     pub max: NonZeroUsize,
-    /// Requests that may wait for a lease; one more is answered 503 at once.
+    /// Requests that may wait for a lease; one more is answered 429 at once.
     pub queue_max: usize,
     pub reuse: Reuse,
 }
@@ -297,8 +297,8 @@ impl Camera {
                 Some(fps)
             }
         };
-        require(fps.is_none_or(|fps| fps > 0.0 && fps <= 1000.0), &["cameras", name, "fps"], || {
-            "fps is above 0 and at most 1000".into()
+        require(fps.is_none_or(|fps| (0.001..=1000.0).contains(&fps)), &["cameras", name, "fps"], || {
+            "fps is at least 0.001 and at most 1000".into()
         })
     }
 }

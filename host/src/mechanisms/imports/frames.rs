@@ -31,9 +31,13 @@ impl HostSource for GuestState {
     ) -> wasmtime::Result<Option<Resource<FrameHandle>>> {
         let max_age = Duration::from_millis(max_age_ms.into());
         let feed = &self.table.get(&source)?.0;
-        let Some(frame) = feed.take(max_age) else { return Ok(None) };
+        let Some(frame) = (if self.preparing { None } else { feed.take(max_age) }) else { return Ok(None) };
         feed.counts().dequeued.add(1);
-        Ok(Some(self.table.push(FrameHandle(frame))?))
+        match self.push_frame(frame) {
+            Ok(frame) => Ok(Some(frame)),
+            Err(GuestFault::Fault(fault)) => Err(wasmtime::Error::msg(fault.to_string())),
+            Err(GuestFault::Trap(error)) => Err(error),
+        }
     }
 
     fn statistics(&mut self, source: Resource<SourceHandle>) -> wasmtime::Result<Statistics> {
@@ -50,7 +54,7 @@ impl HostSource for GuestState {
 
 impl HostFrame for GuestState {
     fn info(&mut self, frame: Resource<FrameHandle>) -> wasmtime::Result<FrameInfo> {
-        let frame = &self.table.get(&frame)?.0;
+        let frame = &self.table.get(&frame)?.frame;
         Ok(FrameInfo {
             sequence: frame.sequence,
             captured_ns: frame.captured_ns,
@@ -65,7 +69,7 @@ impl HostFrame for GuestState {
         frame: Resource<FrameHandle>,
         view: WitView,
     ) -> Result<Resource<TensorHandle>, GuestFault> {
-        let frame = self.table.get(&frame)?.0.clone();
+        let frame = self.table.get(&frame)?.frame.clone();
         let view = View::from(view);
         let charge = self.ledger.charge(view.spec()?.bytes().unwrap_or(0))?;
         let tensor = self.grants.accelerator.view(&frame, &view).await?;

@@ -9,7 +9,7 @@ use super::{
     quota::{Charge, Ledger},
 };
 use crate::{
-    nouns::{Fault, Frame, Graph, Tensor, manifest::Limits},
+    nouns::{Digest, Fault, Frame, Graph, Tensor, manifest::Limits},
     ports::{Accelerator, Device, Program},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -23,6 +23,8 @@ pub struct Grants {
     pub accelerator: Arc<dyn Accelerator>,
     /// By the name that the guest opens them with.
     pub models: BTreeMap<String, Arc<dyn Program>>,
+    /// Of the models' files.
+    pub digests: BTreeMap<String, Digest>,
     /// By the name that the guest opens them with.
     pub cameras: BTreeMap<String, Feed>,
     pub limits: Limits,
@@ -34,6 +36,8 @@ pub struct GuestState {
     table: ResourceTable,
     ledger: Ledger,
     deadline: Instant,
+    /// `prepare` sees no frames: what it says of its failure is logged.
+    preparing: bool,
     /// What computed the last graph.
     device: Option<Device>,
     memory_bytes: usize,
@@ -68,8 +72,11 @@ pub struct BuilderHandle {
 /// A camera that a guest opened.
 pub struct SourceHandle(Feed);
 
-/// A frame that a guest holds.
-pub struct FrameHandle(Frame);
+/// A frame that a guest holds, and the bytes that it is charged for.
+pub struct FrameHandle {
+    frame: Frame,
+    _charge: Charge,
+}
 
 /// How a host call ends badly: with a fault that the guest sees, or with its own end.
 #[derive(Debug)]
@@ -107,6 +114,7 @@ impl GuestState {
             table,
             ledger,
             deadline: Instant::now(),
+            preparing: true,
             device: None,
             memory_bytes: 0,
             table_elements: 0,
@@ -122,7 +130,14 @@ impl GuestState {
     /// Starts a new call.
     pub fn begin(&mut self, deadline: Instant) {
         self.deadline = deadline;
+        self.preparing = false;
         self.device = None;
+    }
+
+    /// Starts `prepare`.
+    pub fn begin_prepare(&mut self, deadline: Instant) {
+        self.begin(deadline);
+        self.preparing = true;
     }
 
     /// What computed the last graph of this call.
@@ -158,7 +173,8 @@ impl GuestState {
 
     /// Gives the guest a frame.
     pub fn push_frame(&mut self, frame: Frame) -> Result<Resource<FrameHandle>, GuestFault> {
-        Ok(self.table.push(FrameHandle(frame))?)
+        let charge = self.ledger.charge(frame.pixels.len())?;
+        Ok(self.table.push(FrameHandle { frame, _charge: charge })?)
     }
 
     fn tensor(&self, handle: &Resource<TensorHandle>) -> Result<&Tensor, GuestFault> {
