@@ -1,0 +1,91 @@
+//! A thousand tasks of one process ask for a guest at once, and use it.
+
+use crate::{
+    CROWD, ON_DEMAND,
+    report::{self, Flags, Report, Row, median, micros, quantile},
+    rounds,
+    support::{House, block_on, guest, uint8},
+};
+use burst_host::mechanisms::{pool::Offer, statistics::Retired};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+/// One burst, in microseconds.
+#[derive(Clone, Copy)]
+struct Burst {
+    /// From asking the pool to having a guest.
+    lease_p50: f64,
+    lease_p99: f64,
+    lease_max: f64,
+    /// From the release of all tasks to having a guest: waiting for a core included.
+    lent_p99: f64,
+    last_answer: f64,
+}
+
+pub fn measure(flags: &Flags, report: &mut Report) {
+    let component = guest("echo");
+    let pool = |ready| format!("pool = {{ ready = {ready}, max = {CROWD} }}");
+    let demand = block_on(House::new(&component, &pool(0)));
+    let floor = block_on(House::new(&component, &pool(CROWD)));
+    let houses = [Arc::new(floor), Arc::new(demand)];
+    let mut bursts: [Vec<Burst>; 2] = Default::default();
+    // The first one warms up.
+    for round in 0..=rounds(flags) {
+        report::silence(if round == 0 { Duration::from_secs(1) } else { crate::window(flags) });
+        for (house, bursts) in houses.iter().zip(&mut bursts) {
+            bursts.push(block_on(burst(house)));
+            block_on(house.settle());
+        }
+    }
+    rows(report, &bursts.map(|bursts| bursts[1..].to_vec()));
+}
+
+fn rows(report: &mut Report, [floor, demand]: &[Vec<Burst>; 2]) {
+    let mut row = |metric: &str, of: fn(&Burst) -> f64| {
+        let figure = |bursts: &[Burst]| Some(median(&bursts.iter().map(of).collect::<Vec<_>>()));
+        let (value, peer_value, n) = (figure(floor), figure(demand), floor.len());
+        report.add(Row { metric: metric.into(), unit: "us", value, peer: ON_DEMAND, peer_value, n });
+    };
+    row("burst_lease_p50_us", |burst| burst.lease_p50);
+    row("burst_lease_p99_us", |burst| burst.lease_p99);
+    row("burst_lease_max_us", |burst| burst.lease_max);
+    row("burst_lent_p99_us", |burst| burst.lent_p99);
+    row("burst_lease_last_answer_us", |burst| burst.last_answer);
+}
+
+async fn burst(house: &Arc<House>) -> Burst {
+    let gate = watch::Sender::new(None::<Instant>);
+    let mut tasks = JoinSet::new();
+    for _ in 0..CROWD {
+        tasks.spawn(one(house.clone(), gate.subscribe()));
+    }
+    // Until each of them waits.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gate.send_replace(Some(Instant::now()));
+    let times = tasks.join_all().await;
+    let of = |which: fn(&[f64; 3]) -> f64| times.iter().map(which).collect::<Vec<_>>();
+    let (lease, lent, answered) = (of(|times| times[0]), of(|times| times[1]), of(|times| times[2]));
+    Burst {
+        lease_p50: median(&lease),
+        lease_p99: quantile(&lease, 0.99),
+        lease_max: quantile(&lease, 1.0),
+        lent_p99: quantile(&lent, 0.99),
+        last_answer: quantile(&answered, 1.0),
+    }
+}
+
+/// One request: how long the lease took, when it was lent and when it was answered, since the release.
+async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [f64; 3] {
+    let inputs = vec![("x".to_owned(), uint8(&[1]))];
+    let released = gate.wait_for(Option::is_some).await.unwrap().unwrap();
+    let asked = Instant::now();
+    let deadline = asked + Duration::from_secs(30);
+    let Offer::Lent(mut lease) = house.deployment.pool.lease(deadline).await else { panic!("no lease") };
+    let lent = Instant::now();
+    lease.respond(inputs, deadline).await.unwrap();
+    lease.end(Retired::Used);
+    [micros(lent - asked), micros(lent - released), micros(released.elapsed())]
+}

@@ -1,0 +1,45 @@
+//! `wrk`, and what it saw.
+
+use crate::support::root;
+use std::{net::SocketAddr, process::Command};
+
+/// One run against one server.
+#[derive(Debug)]
+pub struct Seen {
+    pub requests_per_s: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+}
+
+/// Where to, and what to send.
+pub struct Target<'a> {
+    pub address: SocketAddr,
+    pub path: &'a str,
+    /// Posted as JSON; a GET when left out.
+    pub body: Option<&'a str>,
+}
+
+impl Target<'_> {
+    /// Keeps `connections` busy for so long. Panics when a single answer is not a 2xx.
+    pub fn load(&self, connections: usize, seconds: u32) -> Seen {
+        let threads = connections.min(2);
+        let mut command = Command::new("wrk");
+        command
+            .args([format!("-t{threads}"), format!("-c{connections}"), format!("-d{seconds}s")])
+            .args(["--latency", "--timeout", "10s", "-s"])
+            .arg(root().join("tests/bench/wrk.lua"))
+            .arg(format!("http://{}{}", self.address, self.path))
+            .env_remove("BURST_BODY");
+        if let Some(body) = self.body {
+            command.env("BURST_BODY", body);
+        }
+        let output = command.output().expect("wrk is a Debian package; `just bench` installs it");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        let line = told.lines().find_map(|line| line.strip_prefix("burst: ")).expect("the script's line");
+        let numbers: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+        let [requests, taken_s, p50_us, p99_us, failed] = numbers[..] else { panic!("{line}") };
+        assert_eq!(failed, 0.0, "answers that were not 2xx, or no answers:\n{told}");
+        Seen { requests_per_s: requests / taken_s, p50_us, p99_us }
+    }
+}
