@@ -22,6 +22,8 @@ struct Burst {
     lease_max: f64,
     /// From the release of all tasks to having a guest: waiting for a core included.
     lent_p99: f64,
+    /// From having a guest to its answer.
+    respond_p50: f64,
     last_answer: f64,
 }
 
@@ -53,6 +55,7 @@ fn rows(report: &mut Report, [floor, demand]: &[Vec<Burst>; 2]) {
     row("burst_lease_p99_us", |burst| burst.lease_p99);
     row("burst_lease_max_us", |burst| burst.lease_max);
     row("burst_lent_p99_us", |burst| burst.lent_p99);
+    row("burst_respond_p50_us", |burst| burst.respond_p50);
     row("burst_lease_last_answer_us", |burst| burst.last_answer);
 }
 
@@ -66,19 +69,22 @@ async fn burst(house: &Arc<House>) -> Burst {
     tokio::time::sleep(Duration::from_millis(200)).await;
     gate.send_replace(Some(Instant::now()));
     let times = tasks.join_all().await;
-    let of = |which: fn(&[f64; 3]) -> f64| times.iter().map(which).collect::<Vec<_>>();
-    let (lease, lent, answered) = (of(|times| times[0]), of(|times| times[1]), of(|times| times[2]));
+    let of = |which: fn(&[f64; 4]) -> f64| times.iter().map(which).collect::<Vec<_>>();
+    let (lease, lent) = (of(|times| times[0]), of(|times| times[1]));
+    let (respond, answered) = (of(|times| times[2]), of(|times| times[3]));
     Burst {
         lease_p50: median(&lease),
         lease_p99: quantile(&lease, 0.99),
         lease_max: quantile(&lease, 1.0),
         lent_p99: quantile(&lent, 0.99),
+        respond_p50: median(&respond),
         last_answer: quantile(&answered, 1.0),
     }
 }
 
-/// One request: how long the lease took, when it was lent and when it was answered, since the release.
-async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [f64; 3] {
+/// One request: how long the lease took, when it was lent since the release, how long the guest took, and when it had
+/// answered since the release.
+async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [f64; 4] {
     let inputs = vec![("x".to_owned(), uint8(&[1]))];
     let released = gate.wait_for(Option::is_some).await.unwrap().unwrap();
     let asked = Instant::now();
@@ -86,6 +92,7 @@ async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [
     let Offer::Lent(mut lease) = house.deployment.pool.lease(deadline).await else { panic!("no lease") };
     let lent = Instant::now();
     lease.respond(inputs, deadline).await.unwrap();
+    let answered = Instant::now();
     lease.end(Retired::Used);
-    [micros(lent - asked), micros(lent - released), micros(released.elapsed())]
+    [lent - asked, lent - released, answered - lent, answered - released].map(micros)
 }
