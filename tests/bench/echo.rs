@@ -31,15 +31,15 @@ pub fn measure(flags: &Flags, report: &mut Report) {
     let (fresh, reused) = (Peer::serve(1), Peer::serve(1000));
 
     let ours = Target { address: burst.http, path: "/v2/models/echo/infer", body: Some(BODY) };
-    let servers = [ours, fresh.target(), reused.target()];
-    servers.iter().for_each(|server| drop(server.load(64, 1)));
+    let servers = [Some(ours), fresh.as_ref().map(Peer::target), reused.as_ref().map(Peer::target)];
+    servers.iter().flatten().for_each(|server| drop(server.load(64, 1)));
     let (rounds, seconds) = flags.pick((1, 2), (3, 5));
     println!("a request: POST {BODY}; its peer: GET /; {rounds} rounds of {seconds} s each, medians");
     for connections in [1, 64] {
         let mut seen: [Vec<Seen>; 3] = Default::default();
         for _ in 0..rounds {
             for (server, seen) in servers.iter().zip(&mut seen) {
-                seen.push(server.load(connections, seconds));
+                seen.extend(server.as_ref().map(|server| server.load(connections, seconds)));
             }
         }
         rows(report, connections, &seen);
@@ -47,7 +47,9 @@ pub fn measure(flags: &Flags, report: &mut Report) {
 }
 
 fn rows(report: &mut Report, connections: usize, [ours, fresh, reused]: &[Vec<Seen>; 3]) {
-    let figure = |seen: &[Seen], of: fn(&Seen) -> f64| Some(median(&seen.iter().map(of).collect::<Vec<_>>()));
+    let figure = |seen: &[Seen], of: fn(&Seen) -> f64| {
+        (!seen.is_empty()).then(|| median(&seen.iter().map(of).collect::<Vec<_>>()))
+    };
     let mut row = |metric: String, unit, peer, theirs: &[Seen], of: fn(&Seen) -> f64| {
         let (value, peer_value) = (figure(ours, of), figure(theirs, of));
         report.add(Row { metric, unit, value, peer, peer_value, n: ours.len() });
@@ -66,10 +68,15 @@ struct Peer {
 }
 
 impl Peer {
-    fn serve(reuse_max: u32) -> Self {
-        let hello = hello();
+    /// `None` where wasmtime is not installed.
+    fn serve(reuse_max: u32) -> Option<Self> {
         let wasmtime = std::env::var_os("BURST_WASMTIME").map(PathBuf::from);
         let wasmtime = wasmtime.unwrap_or_else(|| root().join("target/peers/bin/wasmtime"));
+        if !wasmtime.exists() {
+            eprintln!("left out: {} is missing; `just bench` makes it", wasmtime.display());
+            return None;
+        }
+        let hello = hello();
         // Free a moment ago; wasmtime can't be told to take any.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new(&wasmtime);
@@ -81,7 +88,7 @@ impl Peer {
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", wasmtime.display()));
         let mut peer = Self { child, address };
         peer.wait();
-        peer
+        Some(peer)
     }
 
     fn wait(&mut self) {

@@ -22,7 +22,11 @@ struct Burst {
     lease_max: f64,
     /// From the release of all tasks to having a guest: waiting for a core included.
     lent_p99: f64,
+    /// From having a guest to its answer.
+    respond_p50: f64,
     last_answer: f64,
+    /// Minor page faults of this process by request: a guest that nobody touched yet faults its pages in.
+    faults: f64,
 }
 
 pub fn measure(flags: &Flags, report: &mut Report) {
@@ -44,16 +48,18 @@ pub fn measure(flags: &Flags, report: &mut Report) {
 }
 
 fn rows(report: &mut Report, [floor, demand]: &[Vec<Burst>; 2]) {
-    let mut row = |metric: &str, of: fn(&Burst) -> f64| {
+    let mut row = |metric: &str, unit, of: fn(&Burst) -> f64| {
         let figure = |bursts: &[Burst]| Some(median(&bursts.iter().map(of).collect::<Vec<_>>()));
         let (value, peer_value, n) = (figure(floor), figure(demand), floor.len());
-        report.add(Row { metric: metric.into(), unit: "us", value, peer: ON_DEMAND, peer_value, n });
+        report.add(Row { metric: metric.into(), unit, value, peer: ON_DEMAND, peer_value, n });
     };
-    row("burst_lease_p50_us", |burst| burst.lease_p50);
-    row("burst_lease_p99_us", |burst| burst.lease_p99);
-    row("burst_lease_max_us", |burst| burst.lease_max);
-    row("burst_lent_p99_us", |burst| burst.lent_p99);
-    row("burst_lease_last_answer_us", |burst| burst.last_answer);
+    row("burst_lease_p50_us", "us", |burst| burst.lease_p50);
+    row("burst_lease_p99_us", "us", |burst| burst.lease_p99);
+    row("burst_lease_max_us", "us", |burst| burst.lease_max);
+    row("burst_lent_p99_us", "us", |burst| burst.lent_p99);
+    row("burst_respond_p50_us", "us", |burst| burst.respond_p50);
+    row("burst_lease_last_answer_us", "us", |burst| burst.last_answer);
+    row("burst_faults_per_request", "faults", |burst| burst.faults);
 }
 
 async fn burst(house: &Arc<House>) -> Burst {
@@ -64,21 +70,27 @@ async fn burst(house: &Arc<House>) -> Burst {
     }
     // Until each of them waits.
     tokio::time::sleep(Duration::from_millis(200)).await;
+    let faults = minor_faults();
     gate.send_replace(Some(Instant::now()));
     let times = tasks.join_all().await;
-    let of = |which: fn(&[f64; 3]) -> f64| times.iter().map(which).collect::<Vec<_>>();
-    let (lease, lent, answered) = (of(|times| times[0]), of(|times| times[1]), of(|times| times[2]));
+    let faults = (minor_faults() - faults) as f64 / CROWD as f64;
+    let of = |which: fn(&[f64; 4]) -> f64| times.iter().map(which).collect::<Vec<_>>();
+    let (lease, lent) = (of(|times| times[0]), of(|times| times[1]));
+    let (respond, answered) = (of(|times| times[2]), of(|times| times[3]));
     Burst {
         lease_p50: median(&lease),
         lease_p99: quantile(&lease, 0.99),
         lease_max: quantile(&lease, 1.0),
         lent_p99: quantile(&lent, 0.99),
+        respond_p50: median(&respond),
         last_answer: quantile(&answered, 1.0),
+        faults,
     }
 }
 
-/// One request: how long the lease took, when it was lent and when it was answered, since the release.
-async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [f64; 3] {
+/// One request: how long the lease took, when it was lent since the release, how long the guest took, and when it had
+/// answered since the release.
+async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [f64; 4] {
     let inputs = vec![("x".to_owned(), uint8(&[1]))];
     let released = gate.wait_for(Option::is_some).await.unwrap().unwrap();
     let asked = Instant::now();
@@ -86,6 +98,17 @@ async fn one(house: Arc<House>, mut gate: watch::Receiver<Option<Instant>>) -> [
     let Offer::Lent(mut lease) = house.deployment.pool.lease(deadline).await else { panic!("no lease") };
     let lent = Instant::now();
     lease.respond(inputs, deadline).await.unwrap();
+    let answered = Instant::now();
     lease.end(Retired::Used);
-    [micros(lent - asked), micros(lent - released), micros(released.elapsed())]
+    [lent - asked, lent - released, answered - lent, answered - released].map(micros)
+}
+
+/// Page faults of this process so far that needed no disk.
+fn minor_faults() -> i64 {
+    // SAFETY: all zeros are a valid usage, and getrusage gets a valid pointer to it.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &mut usage), 0);
+        usage.ru_minflt
+    }
 }

@@ -28,16 +28,19 @@ pub fn measure(flags: &Flags, report: &mut Report) {
     let after = houses.each_ref().map(threads);
     let minutes = window.as_secs_f64() / 60.0;
     for (index, ready) in READY.into_iter().enumerate() {
+        assert!(!before[index].is_empty(), "/proc tells nothing of threads; is schedstat compiled into the kernel?");
         let [nanoseconds, waits] = spent(&before[index], &after[index]);
         let metric = |name| named(name, ready);
         report.add(Row::alone(metric("silent_cpu_ms_per_min"), "ms", nanoseconds as f64 / 1e6 / minutes, 1));
         report.add(Row::alone(metric("silent_wakeups_per_min"), "1/min", waits as f64 / minutes, 1));
     }
-    let memory = houses.each_ref().map(memory_kib);
+    let memory = houses.each_ref().map(memory);
     for (index, ready) in READY.into_iter().enumerate().skip(1) {
-        let names = ["ready_lease_kib", "ready_lease_private_kib", "ready_lease_pagetable_kib"];
-        for (name, (with, one)) in names.iter().zip(memory[index].iter().zip(&memory[0])) {
-            report.add(Row::alone(named(name, ready), "KiB", (with - one) / (ready - READY[0]) as f64, 1));
+        let names = ["ready_lease_kib", "ready_lease_private_kib", "ready_lease_pagetable_kib", "ready_lease_mappings"];
+        let units = ["KiB", "KiB", "KiB", "of max_map_count"];
+        for (at, (name, unit)) in names.into_iter().zip(units).enumerate() {
+            let each = (memory[index][at] - memory[0][at]) / (ready - READY[0]) as f64;
+            report.add(Row::alone(named(name, ready), unit, each, 1));
         }
     }
     report.add(Row::alone("house_kib_r1", "KiB", memory[0][0], 1));
@@ -69,13 +72,14 @@ fn spent(before: &Threads, after: &Threads) -> [u64; 2] {
     })
 }
 
-/// The proportional share of what is mapped, what nobody shares and was written, and the kernel's page tables.
-fn memory_kib(house: &Burst) -> [f64; 3] {
+/// The proportional share of what is mapped, what nobody shares and was written, and the kernel's page tables, in KiB;
+/// then how many mappings there are, of which the kernel allows a process `vm.max_map_count`.
+fn memory(house: &Burst) -> [f64; 4] {
     let pid = house.child.id();
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
     let (rollup, status) = (read("smaps_rollup"), read("status"));
     let kib = |text: &str, key| field(text, key).expect(key) as f64;
-    [kib(&rollup, "Pss:"), kib(&rollup, "Private_Dirty:"), kib(&status, "VmPTE:")]
+    [kib(&rollup, "Pss:"), kib(&rollup, "Private_Dirty:"), kib(&status, "VmPTE:"), read("maps").lines().count() as f64]
 }
 
 /// The number behind a key at the start of a line.

@@ -7,15 +7,15 @@ use crate::{
     support::Burst,
 };
 use std::{
+    io,
     net::SocketAddr,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     runtime::{Builder, Runtime},
-    sync::watch,
-    task::JoinSet,
 };
 
 /// The smallest request that carries a tensor.
@@ -24,26 +24,30 @@ const REQUEST: &[u8] = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: burst\r\nc
 /// Connections outlive the silence; the default closes them after five seconds without a request.
 const SERVER: &str = "header_timeout_ms = 600000";
 
-/// When answers were whole, in microseconds since the release of all connections.
+/// When answers were whole, in microseconds since the first request was about to be sent.
 #[derive(Clone, Copy)]
 struct Answers {
     first: f64,
     p50: f64,
     p99: f64,
     last: f64,
+    /// Since its own request was sent.
+    round_trip_p99: f64,
+    /// When the last request was sent: a crowd takes time to speak.
+    sent: f64,
 }
 
 pub fn measure(flags: &Flags, report: &mut Report) {
-    // One thread: the server needs the other cores.
+    // Two threads, one that sends and one that reads: the server needs the cores.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let pools = [CROWD, 0].map(|ready| manifest(&format!("{{ ready = {ready}, max = {CROWD} }}"), SERVER));
     let servers = pools.each_ref().map(|(_, manifest)| Burst::serve(manifest));
-    let mut crowds = servers.each_ref().map(|server| runtime.block_on(connect(server.http)));
+    let crowds = servers.each_ref().map(|server| runtime.block_on(connect(server.http)));
     let mut seen: [Vec<Answers>; 2] = Default::default();
     // The first one warms up.
     for round in 0..=rounds(flags) {
         report::silence(if round == 0 { Duration::from_secs(1) } else { crate::window(flags) });
-        for (crowd, seen) in crowds.iter_mut().zip(&mut seen) {
+        for (crowd, seen) in crowds.iter().zip(&mut seen) {
             seen.push(burst(&runtime, crowd));
             report::silence(Duration::from_secs(1));
         }
@@ -61,49 +65,71 @@ fn rows(report: &mut Report, [floor, demand]: &[Vec<Answers>; 2]) {
     row("burst_answer_p50_us", |answers| answers.p50);
     row("burst_answer_p99_us", |answers| answers.p99);
     row("burst_last_answer_us", |answers| answers.last);
+    row("burst_round_trip_p99_us", |answers| answers.round_trip_p99);
+    row("burst_all_sent_us", |answers| answers.sent);
 }
 
-async fn connect(address: SocketAddr) -> Vec<TcpStream> {
+async fn connect(address: SocketAddr) -> Vec<Arc<TcpStream>> {
     let mut crowd = Vec::with_capacity(CROWD);
     for _ in 0..CROWD {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        crowd.push(stream);
+        crowd.push(Arc::new(stream));
     }
     crowd
 }
 
-fn burst(runtime: &Runtime, crowd: &mut Vec<TcpStream>) -> Answers {
-    let gate = watch::Sender::new(None::<Instant>);
-    runtime.block_on(async {
-        let mut tasks = JoinSet::new();
-        for stream in crowd.drain(..) {
-            tasks.spawn(one(stream, gate.subscribe()));
-        }
+fn burst(runtime: &Runtime, crowd: &[Arc<TcpStream>]) -> Answers {
+    let writers = crowd.to_vec();
+    let (sent, answered) = runtime.block_on(async {
+        let readers: Vec<_> = crowd.iter().map(|stream| tokio::spawn(answer(stream.clone()))).collect();
         // Until each of them waits.
         tokio::time::sleep(Duration::from_millis(200)).await;
-        gate.send_replace(Some(Instant::now()));
-        let mut times = Vec::with_capacity(CROWD);
-        for (stream, time) in tasks.join_all().await {
-            crowd.push(stream);
-            times.push(time);
+        let sender = thread::spawn(move || writers.iter().map(|stream| send(stream)).collect::<Vec<_>>());
+        let mut answered = Vec::with_capacity(CROWD);
+        for reader in readers {
+            answered.push(reader.await.unwrap());
         }
-        let at = |share| quantile(&times, share);
-        Answers { first: at(0.0), p50: at(0.5), p99: at(0.99), last: at(1.0) }
-    })
+        (sender.join().unwrap(), answered)
+    });
+    let since = |start: Instant, end: Instant| micros(end.saturating_duration_since(start));
+    let times: Vec<f64> = answered.iter().map(|&at| since(sent[0], at)).collect();
+    let own: Vec<f64> = sent.iter().zip(&answered).map(|(&sent, &at)| since(sent, at)).collect();
+    let at = |share| quantile(&times, share);
+    let last = since(sent[0], sent[CROWD - 1]);
+    Answers {
+        first: at(0.0),
+        p50: at(0.5),
+        p99: at(0.99),
+        last: at(1.0),
+        round_trip_p99: quantile(&own, 0.99),
+        sent: last,
+    }
 }
 
-/// Sends, reads the whole answer, and hands the connection back.
-async fn one(mut stream: TcpStream, mut gate: watch::Receiver<Option<Instant>>) -> (TcpStream, f64) {
+/// Sends a request; when it began to.
+fn send(stream: &TcpStream) -> Instant {
+    let start = Instant::now();
+    // The socket's buffer is empty: it takes the whole at once.
+    assert_eq!(stream.try_write(REQUEST).unwrap(), REQUEST.len());
+    start
+}
+
+/// Reads an answer; when it was whole.
+async fn answer(stream: Arc<TcpStream>) -> Instant {
     let mut answer = Vec::with_capacity(1024);
-    let released = gate.wait_for(Option::is_some).await.unwrap().unwrap();
-    stream.write_all(REQUEST).await.unwrap();
     while !whole(&answer) {
-        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the connection was closed");
+        stream.readable().await.unwrap();
+        match stream.try_read_buf(&mut answer) {
+            Ok(0) => panic!("the connection was closed"),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => panic!("{error}"),
+        }
     }
-    let taken = micros(released.elapsed());
+    let taken = Instant::now();
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-    (stream, taken)
+    taken
 }
 
 /// Whether the head is there, and as much after it as it says.
