@@ -1,7 +1,7 @@
 //! ONNX files to graphs and back.
 //!
-//! A file is a stranger's: it is measured on the wire before anything is decoded ([`wire`]), every tensor's length is
-//! checked before it is copied ([`tensor`]), and every name must be defined once and before its use ([`check`]).
+//! A file is a stranger's: it is measured on the wire before anything is decoded (`wire`), every tensor's length is
+//! checked before it is copied (`tensor`), and every name must be defined once and before its use (`check`).
 //! Weights in `raw_data` share the file's buffer.
 
 mod check;

@@ -78,6 +78,8 @@ struct Shelves {
 
 /// Guests that the refiller makes or tears down before it lets others run.
 const REFILL_BATCH: usize = 16;
+/// Guests that wait for the refiller to tear them down.
+const RETIRED_MAX: usize = 2 * REFILL_BATCH;
 
 impl Pool {
     /// Makes the floor, then keeps it.
@@ -104,9 +106,15 @@ impl Pool {
 
     /// Lends a guest that nobody used before.
     pub async fn lease(&self, deadline: Instant) -> Offer {
-        let ready = self.shared.lock().ready.pop();
-        if let Some((guest, permit)) = ready {
+        let (ready, left) = {
+            let mut shelves = self.shared.lock();
+            (shelves.ready.pop(), shelves.ready.len())
+        };
+        // Above half of the floor the refiller waits for the end of the lease: a wake-up costs more than a guest.
+        if left < self.shared.config.ready.div_ceil(2) {
             self.shared.work.notify_one();
+        }
+        if let Some((guest, permit)) = ready {
             return Offer::Lent(Lease { guest, slot: Slot::new(permit, &self.shared) });
         }
         match self.shared.permits.clone().try_acquire_owned() {
@@ -261,8 +269,8 @@ impl Lease {
         slot.reason = reason;
         let shared = slot.shared.clone();
         let mut shelves = shared.lock();
-        // A closed pool has no refiller left: this task tears it down.
-        if !shared.permits.is_closed() {
+        // This task tears it down where the refiller falls behind, or is gone with its pool.
+        if shelves.retired.len() < RETIRED_MAX && !shared.permits.is_closed() {
             shelves.retired.push((guest, slot));
             drop(shelves);
             shared.work.notify_one();

@@ -46,7 +46,7 @@ impl Capacity {
     const TABLE_ELEMENTS: usize = 10_000;
     const STACK_BYTES: usize = 1 << 20;
     const WASM_STACK_BYTES: usize = 512 << 10;
-    const STACK_RESIDENT_BYTES: usize = 16 << 10;
+    const STACK_RESIDENT_BYTES: usize = 32 << 10;
     /// What stays mapped of a returned slot. With `pagemap_scan` only pages that were written are touched, so that much
     /// may stay; without it every kept byte is cleared each time.
     const RESIDENT_BYTES_SCANNED: usize = 8 << 20;
