@@ -32,7 +32,9 @@ pub fn measure(flags: &Flags, report: &mut Report) {
 
     let ours = Target { address: burst.http, path: "/v2/models/echo/infer", body: Some(BODY) };
     let servers = [Some(ours), fresh.as_ref().map(Peer::target), reused.as_ref().map(Peer::target)];
-    servers.iter().flatten().for_each(|server| drop(server.load(64, 1)));
+    for server in servers.iter().flatten() {
+        server.load(64, 1);
+    }
     let (rounds, seconds) = flags.pick((1, 2), (3, 5));
     println!("a request: POST {BODY}; its peer: GET /; {rounds} rounds of {seconds} s each, medians");
     for connections in [1, 64] {
