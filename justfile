@@ -4,6 +4,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 python := justfile_directory() / "target/venv/bin/python"
 
+# What `wasmtime serve` needs, and nothing that takes minutes more to build.
+peer_features := "serve,run,cranelift,pooling-allocator,component-model,component-model-async,parallel-compilation,cache"
+
 # Serve the demo guests on 127.0.0.1: HTTP 8000, metrics 8002
 serve *flags: guests
     cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
@@ -48,7 +51,7 @@ _clients: _toolchain
 
 _bench-tools: _clients
     @command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
-    @[ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --root target/peers --target-dir target/peers/build
+    @[ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --no-default-features --features {{ peer_features }} --root target/peers --target-dir target/peers/build
 
 # Debian packages, as root or with sudo
 _apt +packages:
