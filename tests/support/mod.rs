@@ -114,7 +114,7 @@ impl House {
     pub async fn settle(&self) {
         eventually("the pool settles", || {
             let leases = self.deployment.pool.leases();
-            self.deployment.pool.is_ready() && leases.busy == 0
+            leases.ready == leases.floor && leases.busy == 0
         })
         .await;
     }

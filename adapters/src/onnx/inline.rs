@@ -99,7 +99,7 @@ impl<'a> Inliner<'a> {
             match names.get(formal.as_str()) {
                 _ if wanted.is_empty() => {}
                 // An input handed through, or one value given out twice.
-                Some(source) => passed.push(identity(source.clone(), wanted)),
+                Some(source) => passed.push(Op::identity(source.clone(), wanted)),
                 None => {
                     names.insert(formal, wanted);
                 }
@@ -109,17 +109,6 @@ impl<'a> Inliner<'a> {
         let mut body: Vec<Op> = function.ops.iter().map(|op| call.op(op)).collect();
         body.extend(passed);
         Ok(body)
-    }
-}
-
-fn identity(from: String, to: String) -> Op {
-    Op {
-        name: String::new(),
-        kind: "Identity".into(),
-        domain: String::new(),
-        inputs: vec![from],
-        outputs: vec![to],
-        attributes: Vec::new(),
     }
 }
 

@@ -127,9 +127,9 @@ impl Service {
         guests.get(name).filter(|deployment| deployment.answers).map(|deployment| deployment.signature.clone())
     }
 
-    /// Whether requests are taken: every guest has its ready floor and the house is not closing.
+    /// Whether requests are taken: every guest was deployed with its floor and the house is not closing.
     pub fn ready(&self) -> bool {
-        !self.draining.load(Relaxed) && self.guests.load().values().all(|deployment| deployment.pool.is_ready())
+        !self.draining.load(Relaxed) && self.guests.load().values().all(|deployment| deployment.pool.is_open())
     }
 
     /// Refuses every request from now on.
@@ -161,7 +161,7 @@ impl Deployment {
             signature: self.signature.clone(),
             device: self.accelerator.describe().clone(),
             start: self.pool.guest().start.clone(),
-            ready: self.pool.is_ready(),
+            ready: self.pool.is_open(),
             answers: self.answers,
             statistics: self.statistics.clone(),
             leases: self.pool.leases(),

@@ -160,10 +160,9 @@ impl Pool {
         }
     }
 
-    /// Whether the floor is filled, as far as busy guests leave room for it.
-    pub fn is_ready(&self) -> bool {
-        let filled = self.shared.lock().ready.len() >= self.shared.config.ready;
-        !self.shared.permits.is_closed() && (filled || self.shared.permits.available_permits() == 0)
+    /// Whether it lends. The floor was filled before it opened; a burst that takes it makes no pool less ready.
+    pub fn is_open(&self) -> bool {
+        !self.shared.permits.is_closed()
     }
 }
 
@@ -194,6 +193,11 @@ impl Shared {
         let mut shelves = self.lock();
         if shelves.waiting == 0 && !self.permits.is_closed() {
             shelves.ready.push((fresh, permit));
+        } else {
+            drop(shelves);
+            // Its slot in the sandbox first: whoever gets the permit may count on it.
+            drop(fresh);
+            drop(permit);
         }
     }
 }
@@ -274,6 +278,10 @@ impl Lease {
             shelves.retired.push((guest, slot));
             drop(shelves);
             shared.work.notify_one();
+        } else {
+            drop(shelves);
+            drop(guest);
+            drop(slot);
         }
     }
 }

@@ -15,7 +15,6 @@ pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<GuestState>,
     pub(super) ticker: Arc<Ticker>,
-    capacity: Capacity,
 }
 
 /// What the sandbox reserves address space for.
@@ -59,17 +58,7 @@ impl Sandbox {
         let engine = Engine::new(&config(capacity)).map_err(SandboxError::Engine)?;
         let linker = link(&engine).map_err(SandboxError::Engine)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
-        Ok(Self { engine, linker, ticker, capacity })
-    }
-
-    /// What was reserved.
-    pub fn capacity(&self) -> Capacity {
-        self.capacity
-    }
-
-    /// Whether the thread that interrupts guests is asleep.
-    pub fn is_silent(&self) -> bool {
-        self.ticker.is_parked()
+        Ok(Self { engine, linker, ticker })
     }
 
     /// Whether the kernel can tell which pages of a slot were written (Linux 6.7 and later).

@@ -45,11 +45,6 @@ impl Ticker {
         }
         Running(self.clone())
     }
-
-    /// Whether the thread sleeps until the next guest runs.
-    pub fn is_parked(&self) -> bool {
-        self.state.parked.load(SeqCst)
-    }
 }
 
 impl Drop for Ticker {

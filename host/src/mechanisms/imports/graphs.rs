@@ -152,7 +152,7 @@ impl HostBuilder for GuestState {
         for (name, operand) in outputs {
             let value = operands.get(operand as usize).ok_or_else(|| unknown_operand(operand))?;
             graph.outputs.push(Port { name: name.clone(), element: None, shape: None, optional: false });
-            graph.ops.push(identity(value.clone(), name));
+            graph.ops.push(Op::identity(value.clone(), name));
         }
         let program = self.grants.accelerator.load(&graph).await?;
         drop(charges);
@@ -208,18 +208,6 @@ impl BuilderHandle {
 
 fn unknown_operand(operand: Operand) -> Fault {
     Fault::Invalid(format!("operand {operand} is not of this builder"))
-}
-
-/// Gives a value the name that the guest chose for an output.
-fn identity(from: String, to: String) -> Op {
-    Op {
-        name: String::new(),
-        kind: "Identity".into(),
-        domain: String::new(),
-        inputs: vec![from],
-        outputs: vec![to],
-        attributes: Vec::new(),
-    }
 }
 
 impl From<&Device> for WitDevice {

@@ -155,11 +155,6 @@ impl GuestState {
         !self.table.is_empty()
     }
 
-    /// Bytes of tensors that the guest holds.
-    pub fn held_bytes(&self) -> usize {
-        self.ledger.held_bytes()
-    }
-
     /// Gives the guest a tensor.
     pub fn push_tensor(&mut self, tensor: Tensor) -> Result<Resource<TensorHandle>, GuestFault> {
         let charge = self.ledger.charge_tensor(&tensor)?;
