@@ -72,6 +72,8 @@ fn log() {
         .init();
 }
 
-fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?.block_on(future)
+/// On a worker: this thread would have to wake one for each connection that it accepts.
+fn block_on(future: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
+    runtime.block_on(runtime.spawn(future)).into_diagnostic()?
 }

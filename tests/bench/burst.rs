@@ -16,6 +16,10 @@ mod support;
 use report::{Flags, Report};
 use std::{path::PathBuf, time::Duration};
 
+/// As in the program: a part of what is measured runs in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests that come at once.
 const CROWD: usize = 1000;
 /// The peer of a floor: the same pool, but guests are made when they are asked for.

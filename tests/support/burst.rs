@@ -109,9 +109,8 @@ fn field(line: &str, name: &str) -> Option<SocketAddr> {
 pub fn request(address: SocketAddr, head: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    stream.write_all(head.as_bytes()).unwrap();
-    // A server that refuses may close before it has read everything.
-    let _ = stream.write_all(body);
+    // Both at once, as clients do. A server that refuses may close before it has read everything.
+    let _ = stream.write_all(&[head.as_bytes(), body].concat());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);

@@ -42,7 +42,9 @@ const PEER_GONE: Duration = Duration::from_secs(60);
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // The kernel gives its children the same settings; they cost no timer of ours.
+    // The kernel gives its children the same settings; they cost no timer and no call of ours.
+    // Without `nodelay` a small answer waits for the acknowledgement of the one before.
+    socket.set_nodelay(true)?;
     let reference = socket2::SockRef::from(&socket);
     reference.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(PEER_GONE))?;
     #[cfg(target_os = "linux")]
@@ -116,8 +118,6 @@ impl Connections {
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, _slot: OwnedSemaphorePermit, watcher: Watcher) {
-        // Without it a small answer waits for the acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
         let asked = AtomicBool::new(false);
         let asked = &asked;
         let service = service_fn(|request: hyper::Request<Incoming>| {

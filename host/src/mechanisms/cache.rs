@@ -6,6 +6,7 @@
 
 use crate::nouns::Digest;
 use hmac::{Hmac, KeyInit, Mac};
+use rustix::{fs::OFlags, process::geteuid};
 use sha2::Sha256;
 use std::{
     fs::{self, File, OpenOptions},
@@ -108,10 +109,9 @@ fn make_key(directory: &Path) -> io::Result<[u8; KEY_BYTES]> {
 
 /// Reads a file that is ours alone: not a link, not another user's, not writable by others.
 fn read_private(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
-    // SAFETY: geteuid has no preconditions and touches no memory.
-    let ours = metadata.uid() == unsafe { libc::geteuid() };
+    let ours = metadata.uid() == geteuid().as_raw();
     if !metadata.is_file() || !ours || metadata.mode() & 0o077 != 0 || metadata.len() > limit_bytes {
         return Err(io::Error::other("it is not a private file of this user"));
     }

@@ -1,5 +1,6 @@
 //! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded.
 
+mod alarm;
 mod bindings;
 pub mod cache;
 pub mod component;

@@ -45,7 +45,9 @@ impl Capacity {
     const TABLE_ELEMENTS: usize = 10_000;
     const STACK_BYTES: usize = 1 << 20;
     const WASM_STACK_BYTES: usize = 512 << 10;
-    const STACK_RESIDENT_BYTES: usize = 32 << 10;
+    const STACK_RESIDENT_BYTES: usize = 16 << 10;
+    /// Stacks that are cleared by one call of the kernel, and until then lent to nobody.
+    const DECOMMIT_BATCH: usize = 16;
     /// What stays mapped of a returned slot. With `pagemap_scan` only pages that were written are touched, so that much
     /// may stay; without it every kept byte is cleared each time.
     const RESIDENT_BYTES_SCANNED: usize = 8 << 20;
@@ -122,6 +124,7 @@ fn pooling(capacity: Capacity) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(resident)
         .table_keep_resident(resident)
         .async_stack_keep_resident(Capacity::STACK_RESIDENT_BYTES)
+        .decommit_batch_size(Capacity::DECOMMIT_BATCH)
         .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
     pooling
 }

@@ -1,11 +1,13 @@
 //! Moves the epoch while guests run, and sleeps while none does.
 
+use super::alarm::Alarm;
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    thread::{self, Thread},
+    thread,
     time::Duration,
 };
 use wasmtime::{Engine, EngineWeak};
@@ -13,43 +15,66 @@ use wasmtime::{Engine, EngineWeak};
 /// One OS thread for the one engine: a guest that spins can hold every async worker, but not this.
 pub struct Ticker {
     state: Arc<State>,
-    thread: Thread,
 }
 
 struct State {
     running: AtomicUsize,
-    parked: AtomicBool,
+    ticks: AtomicBool,
+    alarm: Alarm,
 }
 
 impl Ticker {
     /// How often a running guest can be interrupted.
     pub const TICK: Duration = Duration::from_millis(1);
 
-    /// Ticks without a running guest before the thread parks. Waking it costs more than a tick, so a busy host never
-    /// does.
+    /// Ticks without a running guest before the alarm is off, so that a busy host hardly ever sets it.
     const LINGER_TICKS: u32 = 20;
 
     /// Starts the thread; it ends when the engine is gone.
-    pub fn start(engine: &Engine) -> std::io::Result<Self> {
-        let state = Arc::new(State { running: AtomicUsize::new(0), parked: AtomicBool::new(false) });
+    pub fn start(engine: &Engine) -> io::Result<Self> {
+        let state =
+            Arc::new(State { running: AtomicUsize::new(0), ticks: AtomicBool::new(false), alarm: Alarm::new()? });
         let (weak, shared) = (engine.weak(), state.clone());
-        let handle = thread::Builder::new().name("burst-ticker".into()).spawn(move || tick(&weak, &shared))?;
-        Ok(Self { state, thread: handle.thread().clone() })
+        thread::Builder::new().name("burst-ticker".into()).spawn(move || {
+            if let Err(error) = tick(&weak, &shared) {
+                tracing::error!(%error, "no guest can be interrupted any more: the ticker has no alarm");
+            }
+        })?;
+        Ok(Self { state })
     }
 
     /// Keeps the epoch moving until the guard is dropped.
     pub fn run(self: &Arc<Self>) -> Running {
         self.state.running.fetch_add(1, SeqCst);
-        if self.state.parked.load(SeqCst) {
-            self.thread.unpark();
-        }
+        self.state.start();
         Running(self.clone())
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.thread.unpark();
+        self.state.start();
+    }
+}
+
+impl State {
+    fn start(&self) {
+        if !self.ticks.load(SeqCst)
+            && !self.ticks.swap(true, SeqCst)
+            && let Err(error) = self.alarm.set(Ticker::TICK)
+        {
+            tracing::error!(%error, "a guest runs that can't be interrupted: the alarm can't be set");
+        }
+    }
+
+    fn stop(&self) -> io::Result<()> {
+        self.alarm.set(Duration::ZERO)?;
+        self.ticks.store(false, SeqCst);
+        // A guest that started before it could see the flag is seen here instead.
+        if self.running.load(SeqCst) > 0 {
+            self.start();
+        }
+        Ok(())
     }
 }
 
@@ -62,24 +87,16 @@ impl Drop for Running {
     }
 }
 
-fn tick(engine: &EngineWeak, state: &State) {
+fn tick(engine: &EngineWeak, state: &State) -> io::Result<()> {
     let mut idle_ticks = 0;
     loop {
+        state.alarm.wait()?;
+        let Some(engine) = engine.upgrade() else { return Ok(()) };
+        engine.increment_epoch();
         idle_ticks = if state.running.load(SeqCst) == 0 { idle_ticks + 1 } else { 0 };
         if idle_ticks >= Ticker::LINGER_TICKS {
-            state.parked.store(true, SeqCst);
-            // A guest that started before it could see the flag is seen here instead.
-            if state.running.load(SeqCst) == 0 {
-                thread::park();
-            }
-            state.parked.store(false, SeqCst);
             idle_ticks = 0;
-        } else {
-            thread::sleep(Ticker::TICK);
-        }
-        match engine.upgrade() {
-            Some(engine) => engine.increment_epoch(),
-            None => return,
+            state.stop()?;
         }
     }
 }
