@@ -12,7 +12,7 @@ serve *flags: guests
     cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _clients
+test *filter: guests _clients _vulkan
     BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
@@ -48,6 +48,10 @@ _clients: _toolchain
     @[ -x {{ python }} ] || python3 -m venv target/venv
     @cmp -s tests/requirements.txt target/venv/installed.txt || { {{ python }} -m pip install -q -r tests/requirements.txt && cp tests/requirements.txt target/venv/installed.txt; }
     @{{ python }} tests/bench/models.py
+
+# Vulkan on the CPU: what stands for a GPU in the tests
+_vulkan:
+    @compgen -G "/usr/share/vulkan/icd.d/lvp_icd*" >/dev/null || just _apt libvulkan1 mesa-vulkan-drivers
 
 _bench-tools: _clients
     @command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc

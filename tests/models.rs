@@ -11,8 +11,11 @@ fn floats(path: &Path) -> Vec<f32> {
     npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap()
 }
 
+/// The driver that stands for a GPU: it computes on the CPU.
+const GPU: [&str; 3] = ["gpu", "--device", "llvmpipe"];
+
 /// Runs a model of `tests/bench/models.py` and compares every output.
-fn check(name: &str, inputs: &[&str], outputs: &[&str]) {
+fn check(name: &str, inputs: &[&str], outputs: &[&str], accelerator: &[&str]) {
     let models = root().join("target/models");
     let model = models.join(format!("{name}.onnx"));
     if !model.exists() {
@@ -25,12 +28,14 @@ fn check(name: &str, inputs: &[&str], outputs: &[&str]) {
         let file = models.join(format!("{name}.{input}.npy"));
         arguments.extend(["--input".into(), format!("{input}={}", file.display())]);
     }
-    arguments.extend(["--accelerator", "cpu", "--output-dir"].map(String::from));
+    arguments.push("--accelerator".into());
+    arguments.extend(accelerator.iter().map(|&word| word.into()));
+    arguments.push("--output-dir".into());
     arguments.push(found.path().display().to_string());
     let run = Burst::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let told = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{told}{}", String::from_utf8_lossy(&run.stderr));
-    assert!(told.contains("computed by cpu"), "{told}");
+    assert!(told.contains(&format!("computed by {}", accelerator[0])), "{told}");
     for output in outputs {
         let expected = floats(&models.join(format!("{name}.{output}.expected.npy")));
         let found = floats(&found.path().join(format!("{output}.npy")));
@@ -43,20 +48,46 @@ fn check(name: &str, inputs: &[&str], outputs: &[&str]) {
 
 #[test]
 fn mobilenetv2_equals_onnx_runtime() {
-    check("mobilenetv2", &["input"], &["logits"]);
+    check("mobilenetv2", &["input"], &["logits"], &["cpu"]);
 }
 
 #[test]
 fn resnet50_equals_onnx_runtime() {
-    check("resnet50", &["input"], &["logits"]);
+    check("resnet50", &["input"], &["logits"], &["cpu"]);
 }
 
 #[test]
 fn yolo_equals_onnx_runtime() {
-    check("yolo320", &["images"], &["detections"]);
+    check("yolo320", &["images"], &["detections"], &["cpu"]);
 }
 
 #[test]
 fn minilm_equals_onnx_runtime() {
-    check("minilm_l6_s128", &["input_ids", "attention_mask"], &["last_hidden_state"]);
+    check("minilm_l6_s128", &["input_ids", "attention_mask"], &["last_hidden_state"], &["cpu"]);
+}
+
+#[test]
+fn mobilenetv2_on_the_gpu_equals_onnx_runtime() {
+    on_the_gpu("mobilenetv2", &["input"], &["logits"]);
+}
+
+#[test]
+fn resnet50_on_the_gpu_equals_onnx_runtime() {
+    on_the_gpu("resnet50", &["input"], &["logits"]);
+}
+
+#[test]
+fn yolo_on_the_gpu_equals_onnx_runtime() {
+    on_the_gpu("yolo320", &["images"], &["detections"]);
+}
+
+#[test]
+fn minilm_on_the_gpu_equals_onnx_runtime() {
+    on_the_gpu("minilm_l6_s128", &["input_ids", "attention_mask"], &["last_hidden_state"]);
+}
+
+fn on_the_gpu(name: &str, inputs: &[&str], outputs: &[&str]) {
+    if crate::support::llvmpipe() {
+        check(name, inputs, outputs, &GPU);
+    }
 }

@@ -17,7 +17,7 @@ fn check(arguments: &[&str], succeeds: bool, parts: &[&str]) {
 
 #[test]
 fn doctor_says_what_would_be_chosen() {
-    check(&["doctor"], true, &["pagemap scan", "auto chooses", "cpu: ", "no GPU accelerator"]);
+    check(&["doctor"], true, &["pagemap scan", "auto chooses", "cpu: ", "  gpu  "]);
 }
 
 #[test]
@@ -63,7 +63,8 @@ fn run_tells_what_is_wrong() {
     check(&["run", model], false, &["input `image`: it is missing", "image: FP32[N, 1, 8, 8]"]);
     check(&["run", model, "--input", "image=tests/data/digits/labels.npy"], false, &["does not fit"]);
     check(&["run", model, "--input", "image=justfile"], false, &["can't read `justfile`"]);
-    check(&["run", model, "--accelerator", "gpu"], false, &["no GPU accelerator"]);
+    let device = ["run", model, "--accelerator", "gpu", "--device", "nonsense"];
+    check(&[&device[..], &["--input", "image=tests/data/digits/images.npy"]].concat(), false, &["called `nonsense`"]);
     check(&["run", "justfile"], false, &["neither a model (.onnx) nor a guest (.wasm)"]);
     check(&["run", "nowhere.onnx"], false, &["nowhere.onnx"]);
 }

@@ -7,6 +7,8 @@ pub mod api;
 pub mod conformance;
 pub mod cpu;
 pub mod frames;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod onnx;
 pub mod registry;
 pub mod sinks;

@@ -31,6 +31,9 @@ pub struct Source {
     /// What computes graphs: auto, cpu, gpu or npu
     #[arg(long, value_parser = accelerator)]
     accelerator: Option<AcceleratorChoice>,
+    /// A part of the name of the GPU
+    #[arg(long)]
+    device: Option<String>,
 }
 
 /// A manifest and the directory that its paths start from.
@@ -81,6 +84,9 @@ impl Source {
         }
         if let Some(accelerator) = self.accelerator {
             figment = figment.merge(Serialized::default("accelerator", accelerator));
+        }
+        if let Some(device) = &self.device {
+            figment = figment.merge(Serialized::default("device", device));
         }
         let manifest: Manifest = figment.extract()?;
         manifest.check().map_err(|error| Fault { reason: error.reason, at: At::Path(error.path) })?;

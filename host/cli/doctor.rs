@@ -13,7 +13,7 @@ use std::{fs, thread};
 pub struct Doctor {}
 
 impl Doctor {
-    pub fn run(self) -> Result<()> {
+    pub async fn run(self) -> Result<()> {
         section("sandbox");
         row("kernel", kernel());
         row("cores", thread::available_parallelism().map_or_else(|error| error.to_string(), |cores| cores.to_string()));
@@ -22,10 +22,10 @@ impl Doctor {
         row("memory mappings", mappings());
         row("open files", open_files());
         section("accelerators");
-        row("cpu", device(AcceleratorChoice::Cpu));
-        row("gpu", device(AcceleratorChoice::Gpu));
-        row("npu", device(AcceleratorChoice::Npu));
-        row("auto chooses", device(AcceleratorChoice::Auto));
+        row("cpu", device(AcceleratorChoice::Cpu).await);
+        row("gpu", device(AcceleratorChoice::Gpu).await);
+        row("npu", device(AcceleratorChoice::Npu).await);
+        row("auto chooses", device(AcceleratorChoice::Auto).await);
         section("cameras");
         row("decoders", "PNG and JPEG directories, .y4m files, the drawn scene".into());
         Ok(())
@@ -78,8 +78,8 @@ fn open_files() -> String {
         .map_or_else(|| "unknown".into(), |limit| format!("{limit}; one a connection"))
 }
 
-fn device(choice: AcceleratorChoice) -> String {
-    match house::accelerator(choice) {
+async fn device(choice: AcceleratorChoice) -> String {
+    match house::accelerator(choice, None).await {
         Ok(accelerator) => accelerator.describe().to_string(),
         Err(error) => error.to_string(),
     }

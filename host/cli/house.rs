@@ -26,16 +26,29 @@ impl ModelFormat for Onnx {
 }
 
 /// The accelerator that was asked for; another one never stands in for it.
-pub fn accelerator(choice: AcceleratorChoice) -> Result<Arc<dyn Accelerator>> {
+pub async fn accelerator(choice: AcceleratorChoice, device: Option<&str>) -> Result<Arc<dyn Accelerator>> {
     match choice {
         AcceleratorChoice::Auto | AcceleratorChoice::Cpu => Ok(Arc::new(cpu()?)),
-        AcceleratorChoice::Gpu => {
-            bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no GPU accelerator")
-        }
+        AcceleratorChoice::Gpu => gpu(device).await,
         AcceleratorChoice::Npu => {
             bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no NPU accelerator")
         }
     }
+}
+
+#[cfg(feature = "gpu")]
+async fn gpu(device: Option<&str>) -> Result<Arc<dyn Accelerator>> {
+    use burst_adapters::gpu::{GpuAccelerator, Wanted};
+    let wanted = device.map_or(Wanted::Hardware, |name| Wanted::Named(name.into()));
+    let opened = GpuAccelerator::open(&wanted).await;
+    opened.map(|gpu| Arc::new(gpu) as _).map_err(|fault| {
+        miette!(help = "`burst doctor` lists what the drivers show; `device` names one of them", "{fault}")
+    })
+}
+
+#[cfg(not(feature = "gpu"))]
+async fn gpu(_: Option<&str>) -> Result<Arc<dyn Accelerator>> {
+    bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no GPU accelerator")
 }
 
 fn cpu() -> Result<CpuAccelerator> {
@@ -44,7 +57,7 @@ fn cpu() -> Result<CpuAccelerator> {
 }
 
 /// Everything that deploys the guests of a manifest.
-pub fn deployer(loaded: &Loaded) -> Result<Deployer> {
+pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
     let Loaded { manifest, base } = loaded;
     let sandbox = Sandbox::new(capacity(manifest)).into_diagnostic()?;
     let directory = manifest.cache.directory.as_ref().map(|directory| base.join(directory));
@@ -54,7 +67,7 @@ pub fn deployer(loaded: &Loaded) -> Result<Deployer> {
     Ok(Deployer::new(
         Arc::new(sandbox),
         Some(cache),
-        accelerator(manifest.accelerator)?,
+        accelerator(manifest.accelerator, manifest.device.as_deref()).await?,
         Arc::new(registry),
         Arc::new(Onnx),
     ))

@@ -15,7 +15,7 @@ pub struct Inspect {
 impl Inspect {
     pub async fn run(self) -> Result<()> {
         let loaded = self.source.load()?;
-        let deployer = house::deployer(&loaded)?;
+        let deployer = house::deployer(&loaded).await?;
         for (name, config) in &loaded.manifest.guests {
             let feeds = config.cameras.iter().map(|camera| (camera.clone(), Slot::new().feed())).collect();
             let started = Instant::now();

@@ -48,7 +48,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => block_on(serve.run()),
             Command::Run(run) => block_on(run.run()),
-            Command::Doctor(doctor) => doctor.run(),
+            Command::Doctor(doctor) => block_on(doctor.run()),
             Command::Check(check) => check.run(),
             Command::Inspect(inspect) => block_on(inspect.run()),
             Command::Ps(ps) => block_on(ps.run()),

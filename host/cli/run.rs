@@ -43,6 +43,9 @@ pub struct Run {
     /// What computes graphs: auto, cpu, gpu or npu
     #[arg(long, default_value = "auto", value_parser = config::accelerator)]
     accelerator: AcceleratorChoice,
+    /// A part of the name of the GPU
+    #[arg(long)]
+    device: Option<String>,
     /// How long it may take
     #[arg(long, default_value = "60000")]
     deadline_ms: NonZeroU64,
@@ -74,7 +77,7 @@ impl Run {
     }
 
     async fn model(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
-        let accelerator = house::accelerator(self.accelerator)?;
+        let accelerator = house::accelerator(self.accelerator, self.device.as_deref()).await?;
         let program = load(&*accelerator, &self.file).await?;
         let signature = program.signature();
         let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
@@ -92,7 +95,7 @@ impl Run {
 
     async fn guest(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
         let loaded = self.manifest()?;
-        let deployer = house::deployer(&loaded)?;
+        let deployer = house::deployer(&loaded).await?;
         let config = &loaded.manifest.guests[GUEST];
         let deployment = deployer.deploy(GUEST, config, BTreeMap::new()).await.into_diagnostic()?;
         let service = Service::default();
@@ -109,7 +112,8 @@ impl Run {
         guest.models = models.collect::<Result<_>>()?;
         guest.pool = PoolConfig { ready: 0, max: NonZeroUsize::MIN, ..PoolConfig::default() };
         guest.limits.deadline_ms = self.deadline_ms;
-        let mut manifest = Manifest { accelerator: self.accelerator, ..Manifest::default() };
+        let mut manifest =
+            Manifest { accelerator: self.accelerator, device: self.device.clone(), ..Manifest::default() };
         manifest.guests.insert(GUEST.into(), guest);
         Ok(Loaded { manifest, base: "/".into() })
     }

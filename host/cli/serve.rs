@@ -93,7 +93,7 @@ impl House {
     async fn open(loaded: &Loaded) -> Result<Self> {
         let events = Arc::new(Broadcast::new(EVENTS_KEPT, LISTENERS_MAX));
         let service = Arc::new(Service::default());
-        let deployer = house::deployer(loaded)?;
+        let deployer = house::deployer(loaded).await?;
         let mut cameras = Cameras::open(loaded)?;
         let mut lanes = Vec::new();
         for (name, guest) in &loaded.manifest.guests {

@@ -130,3 +130,14 @@ pub fn python() -> Option<PathBuf> {
     eprintln!("skipped: no Python with tests/requirements.txt; `just test` brings one");
     None
 }
+
+/// Whether lavapipe is installed. Without it a test is skipped here, and fails in CI.
+pub fn llvmpipe() -> bool {
+    let files = std::fs::read_dir("/usr/share/vulkan/icd.d").into_iter().flatten().flatten();
+    let found = files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("lvp_icd"));
+    assert!(found || std::env::var_os("CI").is_none(), "CI has no lavapipe; `just test` installs it");
+    if !found {
+        eprintln!("skipped: no lavapipe; `just test` installs it");
+    }
+    found
+}

@@ -2,7 +2,7 @@
 
 mod burst;
 
-pub use burst::{Burst, python, request};
+pub use burst::{Burst, llvmpipe, python, request};
 
 use burst_adapters::{cpu::CpuAccelerator, onnx, registry::Directory};
 use burst_host::{

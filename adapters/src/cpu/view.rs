@@ -54,7 +54,7 @@ pub fn placement(view: &View, crop: Rectangle) -> Rectangle {
     }
 }
 
-fn check(frame: &Frame, view: &View) -> Result<(), Fault> {
+pub(crate) fn check(frame: &Frame, view: &View) -> Result<(), Fault> {
     let expected = frame.format.bytes(frame.width, frame.height);
     if frame.width == 0 || frame.height == 0 || expected != Some(frame.pixels.len()) {
         return Err(Fault::Invalid(format!("the pixels of {frame:?} do not fit its extent")));
@@ -71,19 +71,19 @@ fn unsupported(element: Element) -> Fault {
 
 /// One component of a frame's pixels: luma, Cb, green, …
 #[derive(Clone, Copy)]
-struct Plane<'a> {
+pub(crate) struct Plane<'a> {
     /// From the component's first sample.
-    samples: &'a [u8],
+    pub samples: &'a [u8],
     /// Bytes from one sample to the next.
-    step: usize,
+    pub step: usize,
     /// Bytes from one row to the next.
-    pitch: usize,
+    pub pitch: usize,
     /// Pixels along each axis that share a sample.
-    shared: u32,
+    pub shared: u32,
 }
 
 /// The components of a frame, checked to be as long as its extent says; the first alone is luma, or all there is.
-fn planes(frame: &Frame) -> [Plane<'_>; 3] {
+pub(crate) fn planes(frame: &Frame) -> [Plane<'_>; 3] {
     let width = frame.width as usize;
     let (chroma_width, luma_bytes) = (width.div_ceil(2), width * frame.height as usize);
     let chroma_bytes = chroma_width * (frame.height as usize).div_ceil(2);
@@ -103,12 +103,12 @@ fn planes(frame: &Frame) -> [Plane<'_>; 3] {
 }
 
 /// From the components of a frame to the channels of a view: `matrix * components + offset`, cut to 0–255.
-struct Mix {
+pub(crate) struct Mix {
     /// How many components count: 1 or 3.
-    inputs: usize,
+    pub inputs: usize,
     /// A row per channel.
-    matrix: [[f32; 3]; 3],
-    offset: [f32; 3],
+    pub matrix: [[f32; 3]; 3],
+    pub offset: [f32; 3],
 }
 
 /// Red, green and blue in luma. Source: ITU-R BT.601-7 and BT.709-6.
@@ -116,7 +116,7 @@ const BT601: [f64; 3] = [0.299, 0.587, 0.114];
 const BT709: [f64; 3] = [0.2126, 0.7152, 0.0722];
 
 impl Mix {
-    fn new(format: PixelFormat, space: ColourSpace, colour: Colour) -> Self {
+    pub fn new(format: PixelFormat, space: ColourSpace, colour: Colour) -> Self {
         let mut mix = match (format, colour) {
             (PixelFormat::Nv12 | PixelFormat::I420, Colour::Grey) => Self::luma(space.range),
             (PixelFormat::Nv12 | PixelFormat::I420, _) => Self::chroma(space),
@@ -166,15 +166,15 @@ fn luma_range(range: Range) -> (f64, f64) {
 }
 
 /// Where the samples of one axis are taken: at `near` and `far`, `weight` of the way.
-struct Taps {
-    near: Vec<usize>,
-    far: Vec<usize>,
-    weight: Vec<f32>,
+pub(crate) struct Taps {
+    pub near: Vec<usize>,
+    pub far: Vec<usize>,
+    pub weight: Vec<f32>,
 }
 
 impl Taps {
     /// Spreads `count` samples over the pixels `start..start + extent`; indices are multiplied by `step`.
-    fn new(start: u32, extent: u32, count: u32, shared: u32, step: usize) -> Self {
+    pub fn new(start: u32, extent: u32, count: u32, shared: u32, step: usize) -> Self {
         let (first, last) = (start / shared, (start + extent - 1) / shared);
         let scale = f64::from(extent) / f64::from(count);
         let mut taps = Self { near: Vec::new(), far: Vec::new(), weight: Vec::new() };

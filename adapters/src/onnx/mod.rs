@@ -20,6 +20,12 @@ pub use encode::encode;
 pub use error::OnnxError;
 pub use inline::inline;
 
+/// The element type of this number in `TensorProto.DataType`; the error names what has none here.
+pub fn element(number: i64) -> Result<burst_host::nouns::Element, String> {
+    let number = i32::try_from(number).unwrap_or_default();
+    tensor::element(number).map_err(|error| error.to_string())
+}
+
 /// The most that a model may ask for. What a file exceeds is refused before it is allocated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -17,6 +17,9 @@ pub struct Manifest {
     pub server: Server,
     /// What computes every graph.
     pub accelerator: AcceleratorChoice,
+    /// A part of the GPU's name or driver, where `accelerator` is `gpu`. A driver that computes on the CPU is taken only
+    /// by its name.
+    pub device: Option<String>,
     /// What may be compiled and kept on disk.
     pub cache: Cache,
     /// By the name that guests open them with.

@@ -1,7 +1,7 @@
 //! The named inputs and outputs of a model or a guest.
 
-use super::{Element, Spec};
-use std::fmt;
+use super::{Element, Fault, Spec, Tensor};
+use std::{collections::HashMap, fmt};
 
 /// One axis of a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +99,30 @@ impl Signature {
             Some(port) => Err(format!("input `{}`: it is missing", port.name)),
             None => Ok(()),
         }
+    }
+
+    /// Whether tensors in the order of the ports fit, extents of one name to one another.
+    pub fn fits(&self, inputs: &[Tensor]) -> Result<(), Fault> {
+        if self.inputs.len() != inputs.len() {
+            let (needed, given) = (self.inputs.len(), inputs.len());
+            return Err(Fault::Invalid(format!("{needed} inputs are needed, {given} were given")));
+        }
+        let mut named: HashMap<&str, usize> = HashMap::new();
+        for (port, input) in self.inputs.iter().zip(inputs) {
+            let spec = input.spec();
+            if !port.admits(spec) {
+                return Err(Fault::Invalid(format!("input {port} does not take {spec}")));
+            }
+            for (axis, &extent) in port.shape.iter().flatten().zip(spec.shape.extents()) {
+                let Extent::Named(name) = axis else { continue };
+                let first = *named.entry(name).or_insert(extent);
+                if first != extent {
+                    let why = format!("`{name}` is {first} in one input and {extent} in `{}`", port.name);
+                    return Err(Fault::Invalid(why));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,124 @@
+//! How each operator becomes dispatches: a row here, a function in one of the files.
+
+mod choose;
+mod control;
+mod convolve;
+mod gather;
+mod matrix;
+mod movement;
+mod normalize;
+mod order;
+pub mod pointwise;
+mod pool;
+mod quantize;
+mod reduce;
+mod resize;
+
+use super::planner::{Halt, Node, Planner, Value};
+use burst_host::nouns::{Attribute, Fault, Graph, Op};
+
+/// Lowers one op: what its outputs are.
+type Lower = fn(&mut Planner, &Node<'_>) -> Result<Vec<Value>, Halt>;
+
+/// Operators of ONNX's own domain, besides the pointwise ones.
+const OPS: &[(&str, Lower)] = &[
+    ("ArgMax", choose::arg_max),
+    ("ArgMin", choose::arg_min),
+    ("AveragePool", pool::average),
+    ("BatchNormalization", normalize::batch),
+    ("Cast", pointwise::cast),
+    ("CastLike", pointwise::cast_like),
+    ("Clip", pointwise::clip),
+    ("Concat", movement::concat),
+    ("Conv", convolve::conv),
+    ("CumProd", order::cumulative_product),
+    ("CumSum", order::cumulative_sum),
+    ("DepthToSpace", movement::depth_to_space),
+    ("DequantizeLinear", quantize::dequantize),
+    ("Dropout", movement::identity),
+    ("Expand", movement::expand),
+    ("Flatten", movement::flatten),
+    ("Gather", gather::gather),
+    ("GatherElements", gather::gather_elements),
+    ("Gemm", matrix::gemm),
+    ("GlobalAveragePool", reduce::global_average),
+    ("GlobalMaxPool", reduce::global_max),
+    ("GroupNormalization", normalize::group),
+    ("Hardmax", reduce::hardmax),
+    ("Identity", movement::identity),
+    ("If", control::branch),
+    ("InstanceNormalization", normalize::instance),
+    ("LayerNormalization", normalize::layer),
+    ("LogSoftmax", reduce::log_softmax),
+    ("LpPool", pool::lp),
+    ("MatMul", matrix::matmul),
+    ("MaxPool", pool::max),
+    ("Pad", movement::pad),
+    ("QuantizeLinear", quantize::quantize),
+    ("RMSNormalization", normalize::rms),
+    ("ReduceL1", reduce::reduce),
+    ("ReduceL2", reduce::reduce),
+    ("ReduceLogSum", reduce::reduce),
+    ("ReduceLogSumExp", reduce::reduce),
+    ("ReduceMax", reduce::reduce),
+    ("ReduceMean", reduce::reduce),
+    ("ReduceMin", reduce::reduce),
+    ("ReduceProd", reduce::reduce),
+    ("ReduceSum", reduce::reduce),
+    ("ReduceSumSquare", reduce::reduce),
+    ("Reshape", movement::reshape),
+    ("Resize", resize::resize),
+    ("Slice", movement::slice),
+    ("Softmax", reduce::softmax),
+    ("SpaceToDepth", movement::space_to_depth),
+    ("Split", movement::split),
+    ("Squeeze", movement::squeeze),
+    ("Tile", movement::tile),
+    ("TopK", order::top_k),
+    ("Transpose", movement::transpose),
+    ("Trilu", order::triangle),
+    ("Unsqueeze", movement::unsqueeze),
+    ("Upsample", resize::resize),
+    ("Where", choose::select),
+];
+
+/// The function for an operator; `Unsupported` with its name where there is none.
+pub fn find(domain: &str, kind: &str) -> Result<Lower, Fault> {
+    let known = || {
+        let row = OPS.binary_search_by_key(&kind, |(name, _)| name).ok();
+        row.map(|row| OPS[row].1).or_else(|| pointwise::find(kind))
+    };
+    let ours = matches!(domain, "" | "ai.onnx");
+    ours.then(known).flatten().ok_or_else(|| {
+        let dot = if domain.is_empty() { "" } else { "." };
+        Fault::Unsupported(format!("operator `{domain}{dot}{kind}` on the GPU"))
+    })
+}
+
+/// `Unsupported` with the operator's name, unless it is known here.
+pub fn known(op: &Op) -> Result<(), Fault> {
+    let folded = matches!(op.kind.as_str(), "Constant" | "Shape" | "Size");
+    if folded && matches!(op.domain.as_str(), "" | "ai.onnx") { Ok(()) } else { find(&op.domain, &op.kind).map(drop) }
+}
+
+/// The graphs inside an op.
+pub fn branches(op: &Op) -> impl Iterator<Item = &Graph> {
+    op.attributes.iter().flat_map(|(_, attribute)| match attribute {
+        Attribute::Graph(graph) => std::slice::from_ref(&**graph),
+        Attribute::Graphs(graphs) => graphs.as_slice(),
+        _ => &[],
+    })
+}
+
+/// Lowers an op whose inputs are not all known.
+pub fn lower(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    find(&node.op.domain, &node.op.kind)?(planner, node)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn rows_are_sorted() {
+        assert!(super::OPS.is_sorted_by_key(|(name, _)| name));
+    }
+}

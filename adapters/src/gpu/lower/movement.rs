@@ -1,0 +1,353 @@
+//! Operators that only move elements.
+
+use super::{
+    super::{
+        kernels::{Kernel, Shader},
+        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+    },
+    pointwise::padded,
+};
+use burst_host::nouns::{Element, Shape, Spec};
+
+/// From where each element of a result is copied: the place of its first, and steps along its axes.
+struct Walk {
+    shape: Shape,
+    offset: i64,
+    strides: Vec<i64>,
+    outside: Option<Outside>,
+}
+
+/// A walk that leaves the input.
+struct Outside {
+    mode: u32,
+    fill: [u32; 2],
+    before: Vec<i64>,
+    extents: Vec<usize>,
+}
+
+pub fn identity(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let results = node.op.outputs.len();
+    if results > 1 && !node.op.outputs[1].is_empty() {
+        return Err(node.unsupported("its mask"));
+    }
+    Ok(vec![node.input(0).clone(); results.max(1)])
+}
+
+pub fn reshape(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let wanted = node.list("shape", 1)?.ok_or_else(|| node.invalid("no shape"))?;
+    let x = planner.place(node.input(0))?;
+    let keeps_zero = node.int("allowzero", 0) == 1;
+    let mut extents = Vec::new();
+    for (axis, &extent) in wanted.iter().enumerate() {
+        extents.push(match extent {
+            0 if !keeps_zero => {
+                *x.extents().get(axis).ok_or_else(|| node.invalid("0 for an axis that is not there"))?
+            }
+            -1 => 1,
+            extent => usize::try_from(extent).map_err(|_| node.invalid("an extent below -1"))?,
+        });
+    }
+    if let Some(open) = wanted.iter().position(|&extent| extent == -1) {
+        let others = extents.iter().product::<usize>();
+        extents[open] = x.spec.shape.elements().checked_div(others).unwrap_or(0);
+    }
+    as_shape(node, &x, extents)
+}
+
+fn as_shape(node: &Node<'_>, x: &Placed, extents: Vec<usize>) -> Result<Vec<Value>, Halt> {
+    let shape = node.shape(extents)?;
+    if shape.elements() != x.spec.shape.elements() {
+        return Err(node.invalid(&format!("{} does not hold as many elements as {shape}", x.spec)));
+    }
+    Ok(vec![x.reshaped(shape).into()])
+}
+
+pub fn flatten(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let x = planner.place(node.input(0))?;
+    let rank = x.extents().len();
+    let at = node.int("axis", 1);
+    let at = if at == rank as i64 { rank } else { axis(node, at, rank)? };
+    let (before, after) = x.extents().split_at(at);
+    let extents = vec![before.iter().product(), after.iter().product()];
+    as_shape(node, &x, extents)
+}
+
+pub fn squeeze(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let axes = node.list("axes", 1)?;
+    let x = planner.place(node.input(0))?;
+    let extents = x.extents().to_vec();
+    let gone: Vec<usize> = match axes {
+        Some(axes) => axes.iter().map(|&at| axis(node, at, extents.len())).collect::<Result<_, _>>()?,
+        None => (0..extents.len()).filter(|&at| extents[at] == 1).collect(),
+    };
+    let kept = (0..extents.len()).filter(|at| !gone.contains(at)).map(|at| extents[at]).collect();
+    as_shape(node, &x, kept)
+}
+
+pub fn unsqueeze(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let axes = node.list("axes", 1)?.ok_or_else(|| node.invalid("no axes"))?;
+    let x = planner.place(node.input(0))?;
+    let rank = x.extents().len() + axes.len();
+    let new: Vec<usize> = axes.iter().map(|&at| axis(node, at, rank)).collect::<Result<_, _>>()?;
+    let mut old = x.extents().iter().copied();
+    let extents = (0..rank).map(|at| if new.contains(&at) { 1 } else { old.next().unwrap_or(1) }).collect();
+    as_shape(node, &x, extents)
+}
+
+pub fn transpose(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let x = planner.place(node.input(0))?;
+    let rank = x.extents().len();
+    let order = node.ints("perm").unwrap_or_else(|| (0..rank as i64).rev().collect());
+    let order: Vec<usize> = order.iter().map(|&at| axis(node, at, rank)).collect::<Result<_, _>>()?;
+    permute(planner, node, &x, &order).map(|placed| vec![placed.into()])
+}
+
+/// Axes in another order.
+pub fn permute(planner: &mut Planner, node: &Node<'_>, x: &Placed, order: &[usize]) -> Result<Placed, Halt> {
+    let strides = steps(x.extents());
+    let shape = node.shape(order.iter().map(|&at| x.extents()[at]).collect())?;
+    // Moving only axes of extent 1 moves nothing.
+    let moved: Vec<_> = order.iter().filter(|&&at| x.extents()[at] != 1).collect();
+    if moved.is_sorted() {
+        return Ok(x.reshaped(shape));
+    }
+    let strides = order.iter().map(|&at| strides[at]).collect();
+    walk(planner, node, x, Walk { shape, offset: 0, strides, outside: None })
+}
+
+pub fn expand(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let wanted = node.numbers(1)?.iter().map(|&extent| extent.max(0) as usize).collect();
+    let wanted = node.shape(wanted)?;
+    let x = planner.place(node.input(0))?;
+    let shape = super::pointwise::broadcast(node, &x.spec.shape, &wanted)?;
+    let lead = shape.extents().len() - x.extents().len();
+    let own = steps(x.extents());
+    let step = |at: usize| at.checked_sub(lead).map_or(0, |at| if x.extents()[at] == 1 { 0 } else { own[at] });
+    let strides = (0..shape.extents().len()).map(step).collect();
+    Ok(vec![walk(planner, node, &x, Walk { shape, offset: 0, strides, outside: None })?.into()])
+}
+
+pub fn tile(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let repeats = node.numbers(1)?;
+    let x = planner.place(node.input(0))?;
+    let extents = x.extents().iter().zip(&repeats).map(|(extent, &times)| extent * times.max(0) as usize).collect();
+    let outside = Outside { mode: 4, fill: [0; 2], before: vec![0; x.extents().len()], extents: x.extents().to_vec() };
+    let walked = Walk { shape: node.shape(extents)?, offset: 0, strides: steps(x.extents()), outside: Some(outside) };
+    Ok(vec![walk(planner, node, &x, walked)?.into()])
+}
+
+/// Starts, ends, axes and steps are inputs since opset 10.
+pub fn slice(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let missing = || node.invalid("no bounds");
+    let starts = node.list("starts", 1)?.ok_or_else(missing)?;
+    let ends = node.list("ends", 2)?.ok_or_else(missing)?;
+    let axes = node.list("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let jumps = if node.has(4) { node.numbers(4)? } else { vec![1; starts.len()] };
+    let x = planner.place(node.input(0))?;
+    let mut extents = x.extents().to_vec();
+    let (mut strides, mut offset) = (steps(x.extents()), 0);
+    for (((start, end), at), jump) in starts.iter().zip(&ends).zip(&axes).zip(&jumps) {
+        let at = axis(node, *at, extents.len())?;
+        let (first, count) = range(node, *start, *end, *jump, extents[at] as i64)?;
+        offset += first * strides[at];
+        strides[at] *= jump;
+        extents[at] = count;
+    }
+    let shape = node.shape(extents)?;
+    if shape == x.spec.shape && offset == 0 && jumps.iter().all(|&jump| jump == 1) {
+        return Ok(vec![x.into()]);
+    }
+    Ok(vec![walk(planner, node, &x, Walk { shape, offset, strides, outside: None })?.into()])
+}
+
+/// The first index of a slice and how many there are.
+fn range(node: &Node<'_>, start: i64, end: i64, jump: i64, extent: i64) -> Result<(i64, usize), Halt> {
+    let wrap = |index: i64| if index < 0 { index.saturating_add(extent) } else { index };
+    let (start, end) = (wrap(start), wrap(end));
+    match jump {
+        0 => Err(node.invalid("a step of 0")),
+        1.. => {
+            let (start, end) = (start.clamp(0, extent), end.clamp(0, extent));
+            Ok((start, ((end - start).max(0) as u64).div_ceil(jump as u64) as usize))
+        }
+        _ => {
+            let (start, end) = (start.clamp(-1, extent - 1), end.clamp(-1, extent - 1));
+            Ok((start, ((start - end).max(0) as u64).div_ceil(jump.unsigned_abs()) as usize))
+        }
+    }
+}
+
+pub fn split(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let sizes = node.list("split", 1)?;
+    let x = planner.place(node.input(0))?;
+    let at = axis(node, node.int("axis", 0), x.extents().len())?;
+    let extent = x.extents()[at];
+    let parts = node.op.outputs.len();
+    let each = extent.div_ceil(parts.max(1));
+    let equal = || (0..parts).map(|part| each.min(extent.saturating_sub(part * each)) as i64).collect();
+    let sizes: Vec<i64> = sizes.unwrap_or_else(equal);
+    if sizes.len() != parts || sizes.iter().any(|&size| size < 0) || sizes.iter().sum::<i64>() != extent as i64 {
+        return Err(node.invalid(&format!("parts of {sizes:?} do not make {extent}")));
+    }
+    let strides = steps(x.extents());
+    let (mut results, mut start) = (Vec::new(), 0);
+    for size in sizes {
+        let mut extents = x.extents().to_vec();
+        extents[at] = size as usize;
+        let shape = node.shape(extents)?;
+        let offset = start * strides[at];
+        let part = Walk { shape, offset, strides: strides.clone(), outside: None };
+        results.push(walk(planner, node, &x, part)?.into());
+        start += size;
+    }
+    Ok(results)
+}
+
+pub fn concat(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let parts: Vec<Placed> = node.inputs.iter().map(|input| planner.place(input)).collect::<Result<_, _>>()?;
+    let first = parts.first().ok_or_else(|| node.invalid("nothing to join"))?.clone();
+    let at = axis(node, node.int("axis", 0), first.extents().len())?;
+    let mut extents = first.extents().to_vec();
+    extents[at] = parts.iter().map(|part| part.extents().get(at).copied().unwrap_or(0)).sum();
+    let fits = |part: &Placed| {
+        part.spec.element == first.spec.element
+            && part.extents().len() == extents.len()
+            && (0..extents.len()).all(|axis| axis == at || part.extents()[axis] == extents[axis])
+    };
+    if !parts.iter().all(fits) {
+        return Err(node.invalid("parts that do not fit"));
+    }
+    let spec = Spec { element: first.spec.element, shape: node.shape(extents.clone())? };
+    let size = size(node, spec.element)?;
+    let result = if size < 4 { planner.cleared(spec)? } else { planner.temporary(spec)? };
+    let strides = steps(&extents);
+    let mut offset = 0;
+    for part in &parts {
+        let mut parameters = vec![part.spec.shape.elements() as u32, offset as u32];
+        parameters.extend(padded(part.extents(), 1));
+        parameters.extend(padded(&strides.iter().map(|&step| step as usize).collect::<Vec<_>>(), 0));
+        let groups = grid(part.spec.shape.elements());
+        planner.dispatch_into(Kernel::new(Shader::Place, [("SIZE", size)]), parameters, &[part], &result, groups);
+        offset += part.extents()[at] as i64 * strides[at];
+    }
+    Ok(vec![result.into()])
+}
+
+/// Pads are an input since opset 11.
+pub fn pad(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let pads = node.list("pads", 1)?.ok_or_else(|| node.invalid("no pads"))?;
+    let x = planner.place(node.input(0))?;
+    let rank = x.extents().len();
+    let all = || (0..rank as i64).collect();
+    let axes: Vec<i64> = if node.has(3) { node.numbers(3)? } else { all() };
+    if pads.len() != 2 * axes.len() {
+        return Err(node.invalid("two pads are needed for each axis"));
+    }
+    let (mut before, mut extents) = (vec![0; rank], x.extents().to_vec());
+    for (index, &at) in axes.iter().enumerate() {
+        let at = axis(node, at, rank)?;
+        before[at] = pads[index];
+        let extent = extents[at] as i64 + pads[index] + pads[axes.len() + index];
+        extents[at] = usize::try_from(extent).map_err(|_| node.invalid("more is cut off than there is"))?;
+    }
+    let mode = match node.text("mode", "constant").as_str() {
+        "reflect" => 2,
+        "edge" => 3,
+        "wrap" => 4,
+        _ => 1,
+    };
+    let fill = if mode == 1 { fill(node, x.spec.element)? } else { [0; 2] };
+    let outside = Outside { mode, fill, before, extents: x.extents().to_vec() };
+    let walked = Walk { shape: node.shape(extents)?, offset: 0, strides: steps(x.extents()), outside: Some(outside) };
+    Ok(vec![walk(planner, node, &x, walked)?.into()])
+}
+
+/// The two words of the value that pads hold.
+fn fill(node: &Node<'_>, element: Element) -> Result<[u32; 2], Halt> {
+    let bytes = if node.has(2) {
+        node.tensor(2)?.contents().map(|bytes| bytes.to_vec()).unwrap_or_default()
+    } else if element == Element::Fp32 {
+        node.float("value", 0.0).to_le_bytes().to_vec()
+    } else {
+        Vec::new()
+    };
+    let mut padded = [0; 8];
+    padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    Ok(bytemuck::cast(padded))
+}
+
+pub fn depth_to_space(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let x = planner.place(node.input(0))?;
+    let block = node.int("blocksize", 1).max(1) as usize;
+    let &[n, c, h, w] = x.extents() else { return Err(node.invalid("it takes images")) };
+    let columns_first = node.text("mode", "DCR") == "DCR";
+    let depth = c / (block * block);
+    let (inner, order) = if columns_first {
+        (vec![n, block, block, depth, h, w], [0, 3, 4, 1, 5, 2])
+    } else {
+        (vec![n, depth, block, block, h, w], [0, 1, 4, 2, 5, 3])
+    };
+    let cut = x.reshaped(node.shape(inner)?);
+    let moved = permute(planner, node, &cut, &order)?;
+    as_shape(node, &moved, vec![n, depth, h * block, w * block])
+}
+
+pub fn space_to_depth(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let x = planner.place(node.input(0))?;
+    let block = node.int("blocksize", 1).max(1) as usize;
+    let &[n, c, h, w] = x.extents() else { return Err(node.invalid("it takes images")) };
+    let cut = x.reshaped(node.shape(vec![n, c, h / block, block, w / block, block])?);
+    let moved = permute(planner, node, &cut, &[0, 3, 5, 1, 2, 4])?;
+    as_shape(node, &moved, vec![n, c * block * block, h / block, w / block])
+}
+
+/// How far elements lie apart along each axis.
+fn steps(extents: &[usize]) -> Vec<i64> {
+    let mut steps = vec![1; extents.len()];
+    for axis in (1..extents.len()).rev() {
+        steps[axis - 1] = steps[axis] * extents[axis] as i64;
+    }
+    steps
+}
+
+fn size(node: &Node<'_>, element: Element) -> Result<u32, Halt> {
+    element.size().map(|size| size as u32).ok_or_else(|| node.unsupported("BYTES"))
+}
+
+fn walk(planner: &mut Planner, node: &Node<'_>, x: &Placed, walk: Walk) -> Result<Placed, Halt> {
+    let Walk { shape, offset, strides, outside } = walk;
+    let size = size(node, x.spec.element)?;
+    let spec = Spec { element: x.spec.element, shape };
+    let (mode, fill) = outside.as_ref().map_or((0, [0; 2]), |outside| (outside.mode, outside.fill));
+    // The fill is a pair and begins at a multiple of eight bytes.
+    let mut parameters = vec![spec.shape.elements() as u32, offset as i32 as u32, fill[0], fill[1]];
+    parameters.extend(padded(spec.shape.extents(), 1));
+    parameters.extend(signed(&strides));
+    match &outside {
+        Some(outside) => {
+            parameters.extend(signed(&outside.before));
+            parameters.extend(padded(&outside.extents, 1));
+        }
+        None => parameters.extend([0; 16]),
+    }
+    let groups = grid((spec.shape.elements() * size as usize).div_ceil(4));
+    planner.dispatch(Kernel::new(Shader::Strided, [("SIZE", size), ("OUTSIDE", mode)]), parameters, &[x], spec, groups)
+}
+
+fn signed(values: &[i64]) -> [u32; 8] {
+    let mut padded = [0; 8];
+    for (to, from) in padded.iter_mut().rev().zip(values.iter().rev()) {
+        *to = *from as i32 as u32;
+    }
+    padded
+}
+
+/// The last axis filled up with zeros.
+pub fn widen(planner: &mut Planner, node: &Node<'_>, x: &Placed, extent: usize) -> Result<Placed, Halt> {
+    let mut extents = x.extents().to_vec();
+    let Some(last) = extents.last_mut().filter(|last| **last != extent) else { return Ok(x.clone()) };
+    *last = extent;
+    let outside = Outside { mode: 1, fill: [0; 2], before: vec![0; extents.len()], extents: x.extents().to_vec() };
+    let walked = Walk { shape: node.shape(extents)?, offset: 0, strides: steps(x.extents()), outside: Some(outside) };
+    walk(planner, node, x, walked)
+}

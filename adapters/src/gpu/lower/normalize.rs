@@ -1,0 +1,110 @@
+//! Normalisations: by layer, group, instance and batch.
+
+use super::{
+    super::{
+        kernels::{Kernel, Shader},
+        plan::ITERATIONS_MAX,
+        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+    },
+    pointwise::{Link, chain, code, convert, widened},
+};
+use burst_host::nouns::Element;
+
+/// How scales lie over the runs that are normalised.
+struct Scales {
+    rows: usize,
+    row: usize,
+    each: usize,
+}
+
+pub fn layer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if node.op.outputs.iter().skip(1).any(|name| !name.is_empty()) {
+        return Err(node.unsupported("mean and deviation as outputs"));
+    }
+    by_axis(planner, node, 0)
+}
+
+pub fn rms(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    by_axis(planner, node, 1)
+}
+
+fn by_axis(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
+    let extents = node.spec(0)?.shape.extents();
+    let at = axis(node, node.int("axis", -1), extents.len())?;
+    let run = extents[at..].iter().product();
+    if node.spec(1)?.shape.elements() != run {
+        return Err(node.unsupported("a scale of another shape than what is normalised"));
+    }
+    normalized(planner, node, mode, run, Scales { rows: 1, row: 0, each: 1 })
+}
+
+pub fn instance(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let extents = node.spec(0)?.shape.extents();
+    let run: usize = extents[2.min(extents.len())..].iter().product();
+    let channels = extents.get(1).copied().unwrap_or(1);
+    normalized(planner, node, 0, run, Scales { rows: channels, row: 1, each: run.max(1) })
+}
+
+/// Since opset 21 there is a scale for each channel; before, for each group.
+pub fn group(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let extents = node.spec(0)?.shape.extents();
+    let groups = usize::try_from(node.int("num_groups", 1)).unwrap_or(1).max(1);
+    let channels = extents.get(1).copied().unwrap_or(1) / groups;
+    let plane: usize = extents[2.min(extents.len())..].iter().product();
+    let run = channels * plane;
+    let scales = if node.opset >= 21 {
+        Scales { rows: groups, row: channels, each: plane.max(1) }
+    } else {
+        Scales { rows: groups, row: 1, each: run.max(1) }
+    };
+    normalized(planner, node, 0, run, scales)
+}
+
+fn normalized(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    mode: u32,
+    run: usize,
+    scales: Scales,
+) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    let x = widened(planner, node, node.input(0))?;
+    let scale = widened(planner, node, node.input(1))?;
+    let shift = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
+    if 3 * run > ITERATIONS_MAX {
+        return Err(node.unsupported("a run of that length"));
+    }
+    let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
+    let epsilon = node.float("epsilon", 1e-5);
+    let parameters =
+        vec![count as u32, run as u32, epsilon.to_bits(), scales.row as u32, scales.rows as u32, scales.each as u32];
+    let kernel = Kernel::new(Shader::Normalize, [("MODE", mode), ("SHIFT", u32::from(shift.is_some()))]);
+    let reads = [&x, &scale, shift.as_ref().unwrap_or(&scale)];
+    let y = planner.dispatch(kernel, parameters, &reads, x.spec.clone(), grid(count))?;
+    Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// y = (x - mean) / sqrt(variance + epsilon) · scale + shift, each a number a channel. Folded into one factor and one
+/// term, at once where they are known.
+pub fn batch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if node.int("training_mode", 0) == 1 || node.op.outputs.iter().skip(1).any(|name| !name.is_empty()) {
+        return Err(node.unsupported("training"));
+    }
+    let element = node.spec(0)?.element;
+    let x = widened(planner, node, node.input(0))?;
+    let mut of = |index| widened(planner, node, node.input(index));
+    let (scale, shift, mean, variance) = (of(1)?, of(2)?, of(3)?, of(4)?);
+    let epsilon = Link::number(code::ADD, node.float("epsilon", 1e-5));
+    let (root, invert) = (Link::alone(39), Link::alone(38));
+    let links = [epsilon, root, invert, Link::tensor(code::MULTIPLY, scale)];
+    let factor = chain(planner, node, &variance, &links, Element::Fp32)?;
+    // shift - mean · factor
+    let links = [Link::tensor(code::MULTIPLY, factor.clone()), Link::tensor(3, shift)];
+    let term = chain(planner, node, &mean, &links, Element::Fp32)?;
+    let mut extents = vec![1; x.extents().len().max(2) - 1];
+    extents[0] = factor.spec.shape.elements();
+    let channel = |placed: &Placed| Ok::<_, Halt>(placed.reshaped(node.shape(extents.clone())?));
+    let links = [Link::tensor(code::MULTIPLY, channel(&factor)?), Link::tensor(code::ADD, channel(&term)?)];
+    let y = chain(planner, node, &x, &links, Element::Fp32)?;
+    Ok(vec![convert(planner, node, &y, element)?.into()])
+}

@@ -1,0 +1,102 @@
+//! Operators along one axis whose results depend on the order of elements.
+
+use super::{
+    super::{
+        kernels::{Kernel, Shader},
+        plan::ITERATIONS_MAX,
+        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+    },
+    pointwise::{convert, widened},
+};
+use burst_host::nouns::{Element, Spec};
+
+/// The largest or smallest of each run, sorted, and where they were. How many is an input since opset 10.
+pub fn top_k(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    let x = widened(planner, node, node.input(0))?;
+    let at = axis(node, node.int("axis", -1), x.extents().len())?;
+    let kept = if node.has(1) { node.numbers(1)?.first().copied() } else { Some(node.int("k", 0)) };
+    let run = x.extents()[at];
+    let kept = kept.and_then(|kept| usize::try_from(kept).ok()).filter(|&kept| kept <= run);
+    let kept = kept.ok_or_else(|| node.invalid(&format!("more than the {run} elements there are")))?;
+    let values = sorted(planner, node, &x, at, kept, false)?;
+    let indices = sorted(planner, node, &x, at, kept, true)?;
+    Ok(vec![convert(planner, node, &values, element)?.into(), indices.into()])
+}
+
+fn sorted(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    at: usize,
+    kept: usize,
+    indices: bool,
+) -> Result<Placed, Halt> {
+    let (run, inner) = run(node, x, at)?;
+    let mut extents = x.extents().to_vec();
+    extents[at] = kept;
+    let element = if indices { Element::I64 } else { Element::Fp32 };
+    let spec = Spec { element, shape: node.shape(extents)? };
+    let count = x.spec.shape.elements();
+    let parameters = [count, run, inner, kept].map(|value| value as u32).to_vec();
+    let constants = [("SMALLEST", u32::from(node.int("largest", 1) == 0)), ("INDICES", u32::from(indices))];
+    planner.dispatch(Kernel::new(Shader::Rank, constants), parameters, &[x], spec, grid(count))
+}
+
+pub fn cumulative_sum(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    cumulate(planner, node, 0)
+}
+
+pub fn cumulative_product(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    cumulate(planner, node, 1)
+}
+
+fn cumulate(planner: &mut Planner, node: &Node<'_>, product: u32) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    let x = widened(planner, node, node.input(0))?;
+    let at = node.numbers(1)?.first().copied().unwrap_or(0);
+    let at = axis(node, at, x.extents().len())?;
+    let (run, inner) = run(node, &x, at)?;
+    let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
+    let parameters = [count, run, inner].map(|value| value as u32).to_vec();
+    let constants = [
+        ("PRODUCT", product),
+        ("EXCLUSIVE", node.int("exclusive", 0) as u32),
+        ("REVERSE", node.int("reverse", 0) as u32),
+    ];
+    let spec = x.spec.clone();
+    let y = planner.dispatch(Kernel::new(Shader::Cumulate, constants), parameters, &[&x], spec, grid(count))?;
+    Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// The extent of an axis, and elements between its neighbours.
+fn run(node: &Node<'_>, x: &Placed, at: usize) -> Result<(usize, usize), Halt> {
+    let run = x.extents().get(at).copied().unwrap_or(1);
+    if run > ITERATIONS_MAX {
+        return Err(node.unsupported("a run of that length"));
+    }
+    Ok((run, x.extents().get(at + 1..).unwrap_or_default().iter().product()))
+}
+
+/// The upper or lower triangle of each matrix.
+pub fn triangle(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let diagonal = if node.has(1) { node.numbers(1)?.first().copied().unwrap_or(0) } else { 0 };
+    let x = planner.place(node.input(0))?;
+    let &[.., rows, columns] = x.extents() else { return Err(node.invalid("a matrix has two axes")) };
+    let words = words(node, x.spec.element)?;
+    let count = x.spec.shape.elements() * words;
+    let diagonal = diagonal.clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32;
+    let parameters = vec![count as u32, rows as u32, columns as u32, diagonal as u32];
+    let constants = [("WORDS", words as u32), ("UPPER", node.int("upper", 1) as u32)];
+    let spec = x.spec.clone();
+    let kernel = Kernel::new(Shader::Triangle, constants);
+    Ok(vec![planner.dispatch(kernel, parameters, &[&x], spec, grid(count))?.into()])
+}
+
+/// Words of an element.
+pub fn words(node: &Node<'_>, element: Element) -> Result<usize, Halt> {
+    match element.size() {
+        Some(size @ (4 | 8)) => Ok(size / 4),
+        _ => Err(node.unsupported(&element.to_string())),
+    }
+}

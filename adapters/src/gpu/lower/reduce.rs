@@ -1,0 +1,127 @@
+//! Folds along axes.
+
+use super::{
+    super::{
+        kernels::{Kernel, Shader},
+        plan::ITERATIONS_MAX,
+        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+    },
+    movement::permute,
+    pointwise::{convert, widened},
+};
+use burst_host::nouns::{Element, Spec};
+
+/// Numbers of the folds in `reduce.wgsl`.
+const MODES: &[(&str, u32)] = &[
+    ("ReduceL1", 5),
+    ("ReduceL2", 7),
+    ("ReduceLogSum", 8),
+    ("ReduceLogSumExp", 9),
+    ("ReduceMax", 2),
+    ("ReduceMean", 1),
+    ("ReduceMin", 3),
+    ("ReduceProd", 4),
+    ("ReduceSum", 0),
+    ("ReduceSumSquare", 6),
+];
+
+/// Axes are an input since opset 18, for sums since 13.
+pub fn reduce(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let mode = MODES.iter().find(|(name, _)| *name == node.op.kind).map_or(0, |(_, mode)| *mode);
+    let given = node.list("axes", 1)?.unwrap_or_default();
+    let rank = node.spec(0)?.shape.extents().len();
+    if given.is_empty() && node.int("noop_with_empty_axes", 0) == 1 {
+        return Ok(vec![node.input(0).clone()]);
+    }
+    let mut axes: Vec<usize> = given.iter().map(|&at| axis(node, at, rank)).collect::<Result<_, _>>()?;
+    if given.is_empty() {
+        axes = (0..rank).collect();
+    }
+    fold(planner, node, mode, &axes, node.int("keepdims", 1) == 1)
+}
+
+pub fn global_average(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let rank = node.spec(0)?.shape.extents().len();
+    fold(planner, node, 1, &(2..rank).collect::<Vec<_>>(), true)
+}
+
+pub fn global_max(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let rank = node.spec(0)?.shape.extents().len();
+    fold(planner, node, 2, &(2..rank).collect::<Vec<_>>(), true)
+}
+
+fn fold(planner: &mut Planner, node: &Node<'_>, mode: u32, axes: &[usize], keep: bool) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    let x = widened(planner, node, node.input(0))?;
+    let rank = x.extents().len();
+    let kept: Vec<usize> = (0..rank).filter(|at| !axes.contains(at)).collect();
+    // Axes that lie together are folded where they are; others are moved to the end.
+    let together = axes.iter().copied().min().zip(axes.iter().copied().max());
+    let together = together.filter(|(first, last)| last - first + 1 == axes.len());
+    let (x, run, inner) = match together {
+        Some((first, last)) => {
+            let run = x.extents()[first..=last].iter().product();
+            let inner: usize = x.extents()[last + 1..].iter().product();
+            (x, run, inner)
+        }
+        None => {
+            let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+            let run = axes.iter().map(|&at| x.extents()[at]).product();
+            (permute(planner, node, &x, &order)?, run, 1)
+        }
+    };
+    let all = node.spec(0)?.shape.extents();
+    let extents = (0..rank).filter(|at| keep || kept.contains(at));
+    let shape = node.shape(extents.map(|at| if kept.contains(&at) { all[at] } else { 1 }).collect())?;
+    let spec = Spec { element: Element::Fp32, shape };
+    let y = runs(planner, node, Shader::Reduce, mode, &x, [spec.shape.elements(), run, inner], spec)?;
+    Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// One invocation a run of elements.
+fn runs(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    shader: Shader,
+    mode: u32,
+    x: &Placed,
+    [count, run, inner]: [usize; 3],
+    spec: Spec,
+) -> Result<Placed, Halt> {
+    if 3 * run > ITERATIONS_MAX {
+        return Err(node.unsupported("a run of that length"));
+    }
+    let parameters = [count, run, inner].map(|value| value as u32).to_vec();
+    planner.dispatch(Kernel::new(shader, [("MODE", mode)]), parameters, &[x], spec, grid(count))
+}
+
+pub fn softmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    spread(planner, node, 0)
+}
+
+pub fn log_softmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    spread(planner, node, 1)
+}
+
+pub fn hardmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    spread(planner, node, 2)
+}
+
+/// Before opset 13 the axis and all after it were one.
+fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    let x = widened(planner, node, node.input(0))?;
+    let rank = x.extents().len();
+    let at = axis(node, node.int("axis", if node.opset >= 13 { -1 } else { 1 }), rank)?;
+    let (run, inner) = if rank == 0 {
+        (1, 1)
+    } else if node.opset >= 13 {
+        (x.extents()[at], x.extents()[at + 1..].iter().product())
+    } else {
+        (x.extents()[at..].iter().product(), 1)
+    };
+    let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
+    let spec = x.spec.clone();
+    let y = runs(planner, node, Shader::Softmax, mode, &x, [count, run, inner], spec)?;
+    Ok(vec![convert(planner, node, &y, element)?.into()])
+}

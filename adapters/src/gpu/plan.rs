@@ -1,0 +1,316 @@
+//! A graph at fixed shapes: what is dispatched, in which order, on which memory.
+
+use super::{
+    device::Gpu,
+    kernels::Kernel,
+    memory::{self, Block, Memory},
+    transfer,
+};
+use burst_host::nouns::{Fault, Spec, Tensor};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+/// The most iterations of one invocation; CPU drivers stop it, without a word, after 65,535.
+pub const ITERATIONS_MAX: usize = 60_000;
+
+/// A block of memory while a plan is made.
+pub type StorageId = usize;
+
+/// What a block of memory holds.
+pub enum Storage {
+    /// An input of the plan.
+    Input(usize),
+    /// A weight, or what was folded to one.
+    Constant(Tensor),
+    /// What a dispatch writes.
+    Temporary { bytes: u64 },
+}
+
+/// One kernel on some blocks.
+pub struct Dispatch {
+    pub kernel: Kernel,
+    pub parameters: Vec<u32>,
+    /// Blocks that are read, in the order of their bindings; the one that is written is bound last.
+    pub reads: Vec<StorageId>,
+    pub write: StorageId,
+    pub groups: [u32; 3],
+}
+
+/// What is done on the device.
+pub enum Step {
+    /// Sets a block to zero.
+    Clear(StorageId),
+    Dispatch(Dispatch),
+}
+
+/// A plan that has no memory yet.
+#[derive(Default)]
+pub struct Draft {
+    pub storages: Vec<Storage>,
+    pub inputs: Vec<Spec>,
+    pub steps: Vec<Step>,
+    pub outputs: Vec<(Spec, StorageId)>,
+}
+
+/// A plan that can run, from many threads: the queue keeps runs apart.
+pub struct Plan {
+    inputs: Vec<(u64, Option<Arc<Block>>)>,
+    steps: Vec<Ready>,
+    outputs: Vec<Output>,
+    /// What bind groups only refer to.
+    _held: Vec<Arc<Block>>,
+}
+
+struct Output {
+    spec: Spec,
+    bytes: u64,
+    from: Arc<Block>,
+}
+
+enum Ready {
+    Clear(Arc<Block>),
+    Dispatch { pipeline: Arc<wgpu::ComputePipeline>, bindings: wgpu::BindGroup, groups: [u32; 3] },
+}
+
+impl Step {
+    fn reads(&self) -> &[StorageId] {
+        match self {
+            Self::Clear(_) => &[],
+            Self::Dispatch(dispatch) => &dispatch.reads,
+        }
+    }
+
+    fn write(&self) -> StorageId {
+        match self {
+            Self::Clear(storage) => *storage,
+            Self::Dispatch(dispatch) => dispatch.write,
+        }
+    }
+}
+
+impl Draft {
+    /// Drops what no output needs, gives the rest memory, and compiles it.
+    pub async fn finish(mut self, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<Plan, Fault> {
+        self.prune();
+        let blocks = self.allocate(gpu, memory, weights).await?;
+        let steps = gpu.guarded(|| self.compile(gpu, &blocks)).await?;
+        let input = |(index, spec): (usize, &Spec)| {
+            let find = |storage: &Storage| matches!(storage, Storage::Input(input) if *input == index);
+            let storage = self.storages.iter().position(find);
+            Ok((memory::bytes(spec)?, storage.and_then(|storage| blocks.get(&storage).cloned())))
+        };
+        let inputs = self.inputs.iter().enumerate().map(input).collect::<Result<_, Fault>>()?;
+        let output = |(spec, storage): &(Spec, StorageId)| {
+            Ok(Output { spec: spec.clone(), bytes: memory::bytes(spec)?, from: blocks[storage].clone() })
+        };
+        let outputs = self.outputs.iter().map(output).collect::<Result<_, Fault>>()?;
+        Ok(Plan { inputs, steps, outputs, _held: blocks.into_values().collect() })
+    }
+
+    fn prune(&mut self) {
+        let mut needed: Vec<bool> = vec![false; self.storages.len()];
+        self.outputs.iter().for_each(|(_, storage)| needed[*storage] = true);
+        let mut kept = Vec::new();
+        for step in std::mem::take(&mut self.steps).into_iter().rev() {
+            if needed[step.write()] {
+                step.reads().iter().for_each(|&storage| needed[storage] = true);
+                kept.push(step);
+            }
+        }
+        kept.reverse();
+        self.steps = kept;
+    }
+
+    /// Blocks whose contents are no longer needed hold what comes later.
+    async fn allocate(
+        &self,
+        gpu: &Gpu,
+        memory: &Memory,
+        weights: &Weights,
+    ) -> Result<HashMap<StorageId, Arc<Block>>, Fault> {
+        let last = self.last_uses();
+        let mut blocks: HashMap<StorageId, Arc<Block>> = HashMap::new();
+        let mut free: Vec<Arc<Block>> = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            for storage in step.reads().iter().copied().chain([step.write()]) {
+                if let Entry::Vacant(place) = blocks.entry(storage) {
+                    place.insert(self.block(storage, &mut free, gpu, memory, weights).await?);
+                }
+            }
+            for storage in step.reads().iter().copied().chain([step.write()]) {
+                let ends =
+                    last.get(&storage) == Some(&at) && matches!(self.storages[storage], Storage::Temporary { .. });
+                let block = &blocks[&storage];
+                if ends && !free.iter().any(|other| Arc::ptr_eq(other, block)) {
+                    free.push(block.clone());
+                }
+            }
+        }
+        for (_, storage) in &self.outputs {
+            if let Entry::Vacant(place) = blocks.entry(*storage) {
+                place.insert(self.block(*storage, &mut free, gpu, memory, weights).await?);
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn last_uses(&self) -> HashMap<StorageId, usize> {
+        let mut last = HashMap::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            for storage in step.reads().iter().copied().chain([step.write()]) {
+                last.insert(storage, at);
+            }
+        }
+        last.extend(self.outputs.iter().map(|(_, storage)| (*storage, usize::MAX)));
+        last
+    }
+
+    async fn block(
+        &self,
+        storage: StorageId,
+        free: &mut Vec<Arc<Block>>,
+        gpu: &Gpu,
+        memory: &Memory,
+        weights: &Weights,
+    ) -> Result<Arc<Block>, Fault> {
+        let bytes = match &self.storages[storage] {
+            Storage::Constant(tensor) => return weights.block(tensor, gpu, memory).await,
+            Storage::Input(index) => return memory.block(gpu, memory::bytes(&self.inputs[*index])?).await,
+            Storage::Temporary { bytes } => *bytes,
+        };
+        let fitting = free.iter().enumerate().filter(|(_, block)| block.buffer.size() >= bytes);
+        match fitting.min_by_key(|(_, block)| block.buffer.size()).map(|(index, _)| index) {
+            Some(index) => Ok(free.swap_remove(index)),
+            None => memory.block(gpu, bytes).await,
+        }
+    }
+
+    fn compile(&self, gpu: &Gpu, blocks: &HashMap<StorageId, Arc<Block>>) -> Vec<Ready> {
+        let (parameters, offsets) = self.parameters(gpu);
+        let mut offsets = offsets.into_iter();
+        let ready = |step: &Step| match step {
+            Step::Clear(storage) => Ready::Clear(blocks[storage].clone()),
+            Step::Dispatch(dispatch) => {
+                let pipeline = gpu.kernels.pipeline(&dispatch.kernel);
+                let offset = offsets.next().unwrap_or_default();
+                let length = std::num::NonZeroU64::new(4 * dispatch.parameters.len() as u64);
+                let first = wgpu::BufferBinding { buffer: &parameters, offset, size: length };
+                let bound = dispatch
+                    .reads
+                    .iter()
+                    .chain([&dispatch.write])
+                    .map(|storage| blocks[storage].buffer.as_entire_binding());
+                let resources = [wgpu::BindingResource::Buffer(first)].into_iter().chain(bound);
+                let entries: Vec<_> = resources
+                    .enumerate()
+                    .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
+                    .collect();
+                let bindings = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: None,
+                    layout: &pipeline.get_bind_group_layout(0),
+                    entries: &entries,
+                });
+                Ready::Dispatch { pipeline, bindings, groups: dispatch.groups }
+            }
+        };
+        self.steps.iter().map(ready).collect()
+    }
+
+    /// The parameters of all dispatches in one buffer, and where each begins.
+    fn parameters(&self, gpu: &Gpu) -> (wgpu::Buffer, Vec<u64>) {
+        let grain = gpu.device.limits().min_storage_buffer_offset_alignment as usize;
+        let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
+        for step in &self.steps {
+            if let Step::Dispatch(dispatch) = step {
+                bytes.resize(bytes.len().next_multiple_of(grain), 0);
+                offsets.push(bytes.len() as u64);
+                bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.parameters));
+            }
+        }
+        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("parameters"),
+            size: bytes.len().max(4) as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        gpu.queue.write_buffer(&buffer, 0, &bytes);
+        (buffer, offsets)
+    }
+}
+
+impl Plan {
+    /// Submits a run and returns at once; the device does it after everything submitted before.
+    pub async fn run(&self, gpu: &Gpu, memory: &Memory, inputs: &[Arc<Block>]) -> Result<Vec<Tensor>, Fault> {
+        let mut results = Vec::with_capacity(self.outputs.len());
+        for output in &self.outputs {
+            results.push(memory.block(gpu, output.bytes).await?);
+        }
+        gpu.guarded(|| self.submit(gpu, inputs, &results)).await?;
+        let tensor = |(output, block): (&Output, Arc<Block>)| Tensor::device(output.spec.clone(), block);
+        Ok(self.outputs.iter().zip(results).map(tensor).collect())
+    }
+
+    fn submit(&self, gpu: &Gpu, inputs: &[Arc<Block>], results: &[Arc<Block>]) {
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for ((bytes, to), from) in self.inputs.iter().zip(inputs) {
+            if let Some(to) = to {
+                encoder.copy_buffer_to_buffer(&from.buffer, 0, &to.buffer, 0, *bytes);
+            }
+        }
+        for steps in self.steps.chunk_by(|a, b| a.is_dispatch() == b.is_dispatch()) {
+            record(&mut encoder, steps);
+        }
+        for (output, to) in self.outputs.iter().zip(results) {
+            encoder.copy_buffer_to_buffer(&output.from.buffer, 0, &to.buffer, 0, output.bytes);
+        }
+        gpu.queue.submit([encoder.finish()]);
+    }
+}
+
+impl Ready {
+    fn is_dispatch(&self) -> bool {
+        matches!(self, Self::Dispatch { .. })
+    }
+}
+
+/// Dispatches in one pass.
+fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Ready]) {
+    let mut pass = None;
+    for step in steps {
+        match step {
+            Ready::Clear(block) => encoder.clear_buffer(&block.buffer, 0, None),
+            Ready::Dispatch { pipeline, bindings, groups: [x, y, z] } => {
+                let pass = pass.get_or_insert_with(|| {
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
+                });
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, bindings, &[]);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
+        }
+    }
+}
+
+/// Constants of one program on the device, each once for all of its plans.
+#[derive(Default)]
+pub struct Weights(tokio::sync::Mutex<HashMap<Place, (Tensor, Arc<Block>)>>);
+
+/// Address and length of a constant in host memory.
+type Place = (usize, usize);
+
+impl Weights {
+    async fn block(&self, tensor: &Tensor, gpu: &Gpu, memory: &Memory) -> Result<Arc<Block>, Fault> {
+        let contents = tensor.contents().ok_or_else(|| Fault::Invalid("a constant is on a device".into()))?;
+        let key = (contents.as_ptr() as usize, contents.len());
+        let mut known = self.0.lock().await;
+        if let Some((_, block)) = known.get(&key) {
+            return Ok(block.clone());
+        }
+        let block = transfer::upload(gpu, memory, tensor).await?;
+        // The tensor is kept, so that its address stays its own.
+        known.insert(key, (tensor.clone(), block.clone()));
+        Ok(block)
+    }
+}

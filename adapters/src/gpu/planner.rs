@@ -1,0 +1,290 @@
+//! Walks a graph at fixed shapes and drafts a plan: folds what is known, lowers the rest to dispatches.
+
+use super::{
+    fold,
+    kernels::Kernel,
+    lower, memory,
+    plan::{Dispatch, Draft, Step, Storage, StorageId},
+};
+use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
+use std::collections::{BTreeMap, HashMap};
+
+/// A value while a graph is walked.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// An optional input that was left out.
+    Absent,
+    /// Known before anything runs.
+    Known(Tensor),
+    /// Computed on the device.
+    Placed(Placed),
+}
+
+/// A tensor that a plan computes.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    pub spec: Spec,
+    pub storage: StorageId,
+}
+
+/// Why a walk stops.
+#[derive(Debug)]
+pub enum Halt {
+    Fault(Fault),
+    /// The numbers of this value decide over shapes: they have to be read back first.
+    Needs(StorageId),
+}
+
+impl From<Fault> for Halt {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// An op with its inputs.
+pub struct Node<'a> {
+    pub op: &'a Op,
+    pub opset: i64,
+    pub inputs: Vec<Value>,
+}
+
+/// The state of a walk.
+pub struct Planner {
+    pub draft: Draft,
+    pub values: HashMap<String, Value>,
+    /// What was read back of values that are computed.
+    pub overrides: BTreeMap<String, Tensor>,
+    opset: i64,
+}
+
+impl Planner {
+    pub fn new(opset: i64) -> Self {
+        Self { draft: Draft::default(), values: HashMap::new(), overrides: BTreeMap::new(), opset }
+    }
+
+    /// Memory that is given to each run.
+    pub fn input(&mut self, spec: Spec) -> StorageId {
+        let storage = self.storage(Storage::Input(self.draft.inputs.len()));
+        self.draft.inputs.push(spec);
+        storage
+    }
+
+    /// A name for what is in memory.
+    pub fn give(&mut self, name: &str, spec: Spec, storage: StorageId) {
+        self.values.insert(name.into(), Value::Placed(Placed { spec, storage }));
+    }
+
+    /// A value whose numbers are known.
+    pub fn known(&mut self, name: &str, tensor: Tensor) {
+        self.values.insert(name.into(), Value::Known(tensor));
+    }
+
+    /// Lowers one op.
+    pub fn step(&mut self, op: &Op) -> Result<(), Halt> {
+        let find = |name: &String| match self.values.get(name) {
+            Some(value) => Ok(value.clone()),
+            None if name.is_empty() => Ok(Value::Absent),
+            None => Err(Fault::Invalid(format!("nothing computes `{name}`"))),
+        };
+        let inputs = op.inputs.iter().map(find).collect::<Result<_, _>>()?;
+        let node = Node { op, opset: self.opset, inputs };
+        let outputs = match fold::fold(&node) {
+            Some(outputs) => outputs,
+            None => lower::lower(self, &node)?,
+        };
+        for (name, value) in op.outputs.iter().zip(outputs) {
+            let read = self.overrides.get(name).cloned().map(Value::Known);
+            self.values.insert(name.clone(), read.unwrap_or(value));
+        }
+        Ok(())
+    }
+
+    pub fn storage(&mut self, storage: Storage) -> StorageId {
+        self.draft.storages.push(storage);
+        self.draft.storages.len() - 1
+    }
+
+    /// Memory for a result.
+    pub fn temporary(&mut self, spec: Spec) -> Result<Placed, Halt> {
+        let storage = self.storage(Storage::Temporary { bytes: memory::bytes(&spec)? });
+        Ok(Placed { spec, storage })
+    }
+
+    /// The value on the device.
+    pub fn place(&mut self, value: &Value) -> Result<Placed, Halt> {
+        match value {
+            Value::Absent => Err(Fault::Invalid("an input that is needed was left out".into()).into()),
+            Value::Placed(placed) => Ok(placed.clone()),
+            Value::Known(tensor) => {
+                let spec = tensor.spec().clone();
+                memory::bytes(&spec)?;
+                Ok(Placed { spec, storage: self.storage(Storage::Constant(tensor.clone())) })
+            }
+        }
+    }
+
+    /// Runs a kernel that writes one tensor. Nothing is done for an empty one.
+    pub fn dispatch(
+        &mut self,
+        kernel: Kernel,
+        parameters: Vec<u32>,
+        reads: &[&Placed],
+        spec: Spec,
+        groups: [u32; 3],
+    ) -> Result<Placed, Halt> {
+        let result = self.temporary(spec)?;
+        self.dispatch_into(kernel, parameters, reads, &result, groups);
+        Ok(result)
+    }
+
+    /// Runs a kernel that writes into a tensor that is there already.
+    pub fn dispatch_into(
+        &mut self,
+        kernel: Kernel,
+        parameters: Vec<u32>,
+        reads: &[&Placed],
+        result: &Placed,
+        groups: [u32; 3],
+    ) {
+        if result.spec.shape.elements() > 0 && !groups.contains(&0) {
+            let reads = reads.iter().map(|placed| placed.storage).collect();
+            let write = result.storage;
+            self.draft.steps.push(Step::Dispatch(Dispatch { kernel, parameters, reads, write, groups }));
+        }
+    }
+
+    /// A result of zeros, to be written in parts.
+    pub fn cleared(&mut self, spec: Spec) -> Result<Placed, Halt> {
+        let result = self.temporary(spec)?;
+        self.draft.steps.push(Step::Clear(result.storage));
+        Ok(result)
+    }
+}
+
+/// Workgroups of 64 for so many invocations, folded where an axis ends.
+pub fn grid(invocations: usize) -> [u32; 3] {
+    const AXIS_MAX: usize = 65_535;
+    let groups = invocations.div_ceil(64);
+    let x = groups.min(AXIS_MAX);
+    [x as u32, groups.div_ceil(x.max(1)) as u32, 1]
+}
+
+impl Value {
+    /// Its element and shape.
+    pub fn spec(&self) -> Option<&Spec> {
+        match self {
+            Self::Absent => None,
+            Self::Known(tensor) => Some(tensor.spec()),
+            Self::Placed(placed) => Some(&placed.spec),
+        }
+    }
+}
+
+impl From<Placed> for Value {
+    fn from(placed: Placed) -> Self {
+        Self::Placed(placed)
+    }
+}
+
+impl Placed {
+    /// The same numbers in another shape.
+    pub fn reshaped(&self, shape: Shape) -> Self {
+        Self { spec: Spec { element: self.spec.element, shape }, storage: self.storage }
+    }
+
+    pub fn extents(&self) -> &[usize] {
+        self.spec.shape.extents()
+    }
+}
+
+impl Node<'_> {
+    /// The input at this place; `Absent` beyond the last.
+    pub fn input(&self, index: usize) -> &Value {
+        self.inputs.get(index).unwrap_or(&Value::Absent)
+    }
+
+    pub fn has(&self, index: usize) -> bool {
+        !matches!(self.input(index), Value::Absent)
+    }
+
+    /// The spec of an input that must be there.
+    pub fn spec(&self, index: usize) -> Result<&Spec, Halt> {
+        self.input(index).spec().ok_or_else(|| self.invalid(&format!("input {index} is missing")))
+    }
+
+    /// The numbers of an input, which decide over shapes.
+    pub fn numbers(&self, index: usize) -> Result<Vec<i64>, Halt> {
+        let tensor = self.tensor(index)?;
+        let wide = match tensor.spec().element {
+            Element::I64 => tensor.to_vec::<i64>(),
+            Element::I32 => tensor.to_vec::<i32>().map(|values| values.into_iter().map(i64::from).collect()),
+            Element::U8 | Element::Bool => tensor.to_vec::<u8>().map(|v| v.into_iter().map(i64::from).collect()),
+            _ => None,
+        };
+        wide.ok_or_else(|| self.invalid(&format!("input {index} does not hold integers")))
+    }
+
+    /// The contents of an input that have to be known.
+    pub fn tensor(&self, index: usize) -> Result<&Tensor, Halt> {
+        match self.input(index) {
+            Value::Known(tensor) => Ok(tensor),
+            Value::Placed(placed) => Err(Halt::Needs(placed.storage)),
+            Value::Absent => Err(self.invalid(&format!("input {index} is missing"))),
+        }
+    }
+
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        match self.op.attribute(name) {
+            Some(Attribute::Int(value)) => *value,
+            _ => default,
+        }
+    }
+
+    pub fn float(&self, name: &str, default: f32) -> f32 {
+        match self.op.attribute(name) {
+            Some(Attribute::Float(value)) => *value,
+            _ => default,
+        }
+    }
+
+    pub fn text(&self, name: &str, default: &str) -> String {
+        match self.op.attribute(name) {
+            Some(Attribute::Text(value)) => String::from_utf8_lossy(value).into_owned(),
+            _ => default.into(),
+        }
+    }
+
+    pub fn ints(&self, name: &str) -> Option<Vec<i64>> {
+        match self.op.attribute(name) {
+            Some(Attribute::Ints(values)) => Some(values.clone()),
+            _ => None,
+        }
+    }
+
+    /// A list that newer versions take as an input and older ones as an attribute.
+    pub fn list(&self, name: &str, index: usize) -> Result<Option<Vec<i64>>, Halt> {
+        if self.has(index) { self.numbers(index).map(Some) } else { Ok(self.ints(name)) }
+    }
+
+    pub fn invalid(&self, why: &str) -> Halt {
+        Fault::Invalid(format!("`{}` {}: {why}", self.op.kind, self.op.name)).into()
+    }
+
+    pub fn unsupported(&self, what: &str) -> Halt {
+        Fault::Unsupported(format!("operator `{}` on the GPU: {what}", self.op.kind)).into()
+    }
+
+    /// A shape within the limits of tensors.
+    pub fn shape(&self, extents: Vec<usize>) -> Result<Shape, Halt> {
+        Shape::new(extents).map_err(|error| Fault::TooLarge(error.to_string()).into())
+    }
+}
+
+/// An axis that may count from the end.
+pub fn axis(node: &Node<'_>, axis: i64, rank: usize) -> Result<usize, Halt> {
+    let wrapped = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(wrapped)
+        .ok()
+        .filter(|&axis| axis < rank.max(1))
+        .ok_or_else(|| node.invalid(&format!("there is no axis {axis} of {rank}")))
+}

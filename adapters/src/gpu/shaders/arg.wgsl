@@ -1,0 +1,42 @@
+// Where the largest or smallest element of each run is, as INT64.
+
+override SMALLEST: bool = false;
+override LAST: bool = false;
+
+struct Parameters {
+    count: u32,
+    run: u32,
+    inner: u32,
+}
+
+@group(0) @binding(0) var<storage, read> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec2<u32>>;
+
+fn wins(value: f32, best: f32) -> bool {
+    let better = select(value > best, value < best, SMALLEST);
+    return better || (LAST && value == best);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let at = place_in_grid(group, groups, local);
+    if at >= parameters.count {
+        return;
+    }
+    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    var best = x[first];
+    var winner = 0u;
+    for (var step = 1u; step < parameters.run; step++) {
+        let value = x[first + step * parameters.inner];
+        if wins(value, best) {
+            best = value;
+            winner = step;
+        }
+    }
+    y[at] = vec2(winner, 0u);
+}

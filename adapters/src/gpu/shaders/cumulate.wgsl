@@ -1,0 +1,37 @@
+// Running sums or products along one axis.
+
+override PRODUCT: bool = false;
+override EXCLUSIVE: bool = false;
+override REVERSE: bool = false;
+
+struct Parameters {
+    count: u32,
+    run: u32,
+    inner: u32,
+}
+
+@group(0) @binding(0) var<storage, read> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let at = place_in_grid(group, groups, local);
+    if at >= parameters.count {
+        return;
+    }
+    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    var sum = select(0.0, 1.0, PRODUCT);
+    for (var step = 0u; step < parameters.run; step++) {
+        let place = select(step, parameters.run - 1u - step, REVERSE);
+        let index = first + place * parameters.inner;
+        let value = x[index];
+        let next = select(sum + value, sum * value, PRODUCT);
+        y[index] = select(next, sum, EXCLUSIVE);
+        sum = next;
+    }
+}

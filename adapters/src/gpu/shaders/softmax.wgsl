@@ -1,0 +1,48 @@
+// Softmax and its relatives over runs of elements, `inner` apart; the largest is taken off first.
+
+// 0 softmax, 1 its logarithm, 2 one for the first largest and zero for the rest.
+override MODE: u32;
+
+struct Parameters {
+    count: u32,
+    run: u32,
+    inner: u32,
+}
+
+@group(0) @binding(0) var<storage, read> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let at = place_in_grid(group, groups, local);
+    if at >= parameters.count {
+        return;
+    }
+    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    var largest = x[first];
+    var winner = 0u;
+    for (var step = 1u; step < parameters.run; step++) {
+        let value = x[first + step * parameters.inner];
+        if value > largest {
+            largest = value;
+            winner = step;
+        }
+    }
+    var sum = 0.0;
+    for (var step = 0u; step < parameters.run; step++) {
+        sum += exp(x[first + step * parameters.inner] - largest);
+    }
+    for (var step = 0u; step < parameters.run; step++) {
+        let index = first + step * parameters.inner;
+        switch MODE {
+            case 0u: { y[index] = exp(x[index] - largest) / sum; }
+            case 1u: { y[index] = x[index] - largest - log(sum); }
+            default: { y[index] = select(0.0, 1.0, step == winner); }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The shaders without a GPU, and the conformance suite on the drivers that compute on the CPU.
+
+use super::{GpuAccelerator, Wanted, kernels::Shader};
+use crate::{conformance, cpu};
+use burst_host::{
+    nouns::{Colour, ColourSpace, Element, Fit, Frame, Layout, PixelFormat, Rectangle, Tensor, View},
+    ports::Accelerator,
+};
+use std::time::Instant;
+
+#[test]
+fn every_shader_is_valid() {
+    for shader in Shader::ALL {
+        let source = shader.source();
+        let module = naga::front::wgsl::parse_str(&source)
+            .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
+        let mut validator = naga::valid::Validator::new(
+            naga::valid::ValidationFlags::all(),
+            naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+        );
+        validator.validate(&module).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
+    }
+}
+
+/// A driver by its name; `None` where it is not installed and need not be.
+async fn open(name: &str) -> Option<GpuAccelerator> {
+    match GpuAccelerator::open(&Wanted::Named(name.into())).await {
+        Ok(accelerator) => Some(accelerator),
+        Err(fault) => {
+            assert!(std::env::var_os("CI").is_none(), "CI has no {name}: {fault}");
+            eprintln!("skipped: {fault}");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn lavapipe_conforms() {
+    if let Some(accelerator) = open("llvmpipe").await {
+        conformance::check(&accelerator).await;
+    }
+}
+
+/// Every format, fit, layout, colour and element, beside the CPU's view.
+#[tokio::test]
+async fn views_equal_those_of_the_cpu() {
+    let Some(accelerator) = open("llvmpipe").await else { return };
+    let crop = Rectangle { left: 3, top: 5, width: 29, height: 17 };
+    for format in [PixelFormat::Nv12, PixelFormat::I420, PixelFormat::Rgb8, PixelFormat::Grey8] {
+        let frame = frame(format);
+        for (fit, layout, colour, element, crop) in [
+            (Fit::Letterbox, Layout::Nchw, Colour::Rgb, Element::Fp32, None),
+            (Fit::Stretch, Layout::Nhwc, Colour::Bgr, Element::U8, Some(crop)),
+            (Fit::Letterbox, Layout::Nhwc, Colour::Grey, Element::Fp16, Some(crop)),
+            (Fit::Stretch, Layout::Nchw, Colour::Grey, Element::U8, None),
+        ] {
+            let (scale, bias) = ([0.5, 1.0, 0.25], [1.0, -3.0, 0.0]);
+            let view = View { crop, width: 31, height: 22, fit, layout, colour, element, scale, bias };
+            let found = accelerator.view(&frame, &view).await.unwrap();
+            let found = accelerator.download(&found).await.unwrap();
+            close(&found, &cpu::view::view(&frame, &view).unwrap(), &format!("{format:?} {view:?}"));
+        }
+    }
+}
+
+fn frame(format: PixelFormat) -> Frame {
+    let (width, height) = (41, 27);
+    let bytes = format.bytes(width, height).unwrap() as u32;
+    let pixels: Vec<u8> = (0..bytes).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let (colour, received) = (ColourSpace::default(), Instant::now());
+    let pixels = pixels.into();
+    Frame { camera: "test".into(), sequence: 0, captured_ns: 0, received, width, height, format, colour, pixels }
+}
+
+/// Floats nearly, bytes but for a rounding at the edge.
+fn close(found: &Tensor, expected: &Tensor, what: &str) {
+    if expected.spec().element != Element::U8 {
+        return conformance::assert_close(what, found, expected);
+    }
+    assert_eq!(found.spec(), expected.spec(), "{what}");
+    let pairs = found.contents().unwrap().iter().zip(expected.contents().unwrap());
+    let worst = pairs.map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(worst <= Some(1), "{what}: off by {worst:?}");
+}

@@ -1,0 +1,222 @@
+//! The plans of one run, one after the other: a graph whose shapes depend on numbers that it computes stops there, has
+//! them read back, and goes on with a plan for what they say.
+
+use super::{
+    plan::{Draft, Plan},
+    planner::{Halt, Planner, Value},
+    program::{GpuProgram, Key},
+    recent::Recent,
+};
+use burst_host::nouns::{Fault, Graph, Op, Spec, Tensor};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Trails kept of a model with open extents, and ways on that are kept behind each stop.
+pub const RECENT_MAX: usize = 8;
+
+/// A plan and what comes after it.
+pub struct Trail {
+    pub plan: Plan,
+    pub then: Then,
+}
+
+pub enum Then {
+    End(Vec<Output>),
+    /// The plan's first output has to be read; the others are given to the next plan.
+    Read(Stop),
+}
+
+/// Where an output of the graph comes from.
+pub enum Output {
+    Computed(usize),
+    /// Follows from the graph and the shapes alone.
+    Known(Tensor),
+}
+
+/// What the first plan of a trail came to.
+pub enum Start {
+    Made(Box<Trail>),
+    /// The numbers of this input decide over shapes.
+    NeedsInput(usize),
+}
+
+/// Where a trail stops to read.
+pub struct Stop {
+    /// The op that needs the numbers.
+    op: usize,
+    /// Names of the value that is read.
+    asked: Vec<(String, Spec)>,
+    /// Values that the rest needs: name, spec and which input of the next plan.
+    live: Vec<(String, Spec, usize)>,
+    /// Specs of the next plan's inputs.
+    inputs: Vec<Spec>,
+    known: BTreeMap<String, Tensor>,
+    next: Recent<Bytes, Trail>,
+}
+
+impl Output {
+    pub fn of(&self, computed: &[Tensor]) -> Tensor {
+        match self {
+            Self::Computed(index) => computed[*index].clone(),
+            Self::Known(tensor) => tensor.clone(),
+        }
+    }
+}
+
+impl Trail {
+    /// From the inputs of the graph on.
+    pub async fn first(program: &GpuProgram, key: &Key) -> Result<Start, Fault> {
+        let graph = &program.graph;
+        let mut planner = planner(graph);
+        for (port, spec) in graph.inputs.iter().zip(&key.specs) {
+            let storage = planner.input(spec.clone());
+            planner.give(&port.name, spec.clone(), storage);
+        }
+        for (index, contents) in &key.values {
+            planner.known(&graph.inputs[*index].name, host(&key.specs[*index], contents)?);
+        }
+        match Self::walk(program, planner, 0, BTreeMap::new())? {
+            // Storage n of a draft is input n.
+            Walked::Needs(storage) if storage < graph.inputs.len() => Ok(Start::NeedsInput(storage)),
+            walked => Ok(Start::Made(Box::new(walked.finish(program).await?))),
+        }
+    }
+
+    /// Plans from op `first` on, to the end or to where numbers are needed.
+    fn walk(
+        program: &GpuProgram,
+        mut planner: Planner,
+        first: usize,
+        known: BTreeMap<String, Tensor>,
+    ) -> Result<Walked, Fault> {
+        let graph = &program.graph;
+        for (name, tensor) in &known {
+            planner.known(name, tensor.clone());
+        }
+        planner.overrides = known;
+        for (at, op) in graph.ops.iter().enumerate().skip(first) {
+            match planner.step(op) {
+                Ok(()) => {}
+                Err(Halt::Fault(fault)) => return Err(fault),
+                Err(Halt::Needs(storage)) if storage < planner.draft.inputs.len() && first == 0 => {
+                    return Ok(Walked::Needs(storage));
+                }
+                Err(Halt::Needs(storage)) => return stop(graph, planner, at, storage),
+            }
+        }
+        let outputs = graph.outputs.iter().map(|port| output(&mut planner, &port.name)).collect::<Result<_, _>>()?;
+        Ok(Walked::Drafted(Box::new(planner.draft), Box::new(Then::End(outputs))))
+    }
+}
+
+impl Stop {
+    /// The trail for these numbers.
+    pub async fn next(&self, program: &GpuProgram, numbers: Tensor) -> Result<Arc<Trail>, Fault> {
+        let contents = numbers.contents().cloned().unwrap_or_default();
+        if let Some(trail) = self.next.get(&contents) {
+            return Ok(trail);
+        }
+        let mut known = self.known.clone();
+        for (name, spec) in &self.asked {
+            known.insert(name.clone(), host(spec, &contents)?);
+        }
+        let mut planner = planner(&program.graph);
+        let storages: Vec<_> = self.inputs.iter().map(|spec| planner.input(spec.clone())).collect();
+        for (name, spec, input) in &self.live {
+            planner.give(name, spec.clone(), storages[*input]);
+        }
+        let trail = Trail::walk(program, planner, self.op, known)?.finish(program).await?;
+        Ok(self.next.keep(contents, trail))
+    }
+}
+
+enum Walked {
+    Drafted(Box<Draft>, Box<Then>),
+    Needs(usize),
+}
+
+impl Walked {
+    async fn finish(self, program: &GpuProgram) -> Result<Trail, Fault> {
+        match self {
+            Self::Drafted(draft, then) => {
+                let plan = draft.finish(&program.gpu, &program.memory, &program.weights).await?;
+                Ok(Trail { plan, then: *then })
+            }
+            Self::Needs(_) => Err(Fault::Unsupported("a shape that is computed from data, on the GPU".into())),
+        }
+    }
+}
+
+/// A planner that knows the constants.
+fn planner(graph: &Graph) -> Planner {
+    let opset = graph.opsets.iter().find(|opset| matches!(opset.domain.as_str(), "" | "ai.onnx"));
+    let mut planner = Planner::new(opset.map_or(1, |opset| opset.version));
+    for (name, tensor) in &graph.constants {
+        planner.known(name, tensor.clone());
+    }
+    planner
+}
+
+fn host(spec: &Spec, contents: &Bytes) -> Result<Tensor, Fault> {
+    Tensor::host(spec.clone(), contents.clone()).map_err(|error| Fault::Invalid(error.to_string()))
+}
+
+fn output(planner: &mut Planner, name: &str) -> Result<Output, Fault> {
+    match planner.values.get(name) {
+        Some(Value::Known(tensor)) => Ok(Output::Known(tensor.clone())),
+        Some(Value::Placed(placed)) => {
+            planner.draft.outputs.push((placed.spec.clone(), placed.storage));
+            Ok(Output::Computed(planner.draft.outputs.len() - 1))
+        }
+        _ => Err(Fault::Invalid(format!("nothing computes the output `{name}`"))),
+    }
+}
+
+/// Ends a plan before op `at`, which needs the numbers of `storage`.
+fn stop(graph: &Graph, mut planner: Planner, at: usize, storage: usize) -> Result<Walked, Fault> {
+    let needed = needed(graph, at);
+    let (mut asked, mut live, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut known = std::mem::take(&mut planner.overrides);
+    for (name, value) in &planner.values {
+        match value {
+            Value::Placed(placed) if placed.storage == storage => asked.push((name.clone(), placed.spec.clone())),
+            Value::Placed(placed) if needed.contains(name.as_str()) => {
+                let same = |(_, other): &(Spec, usize)| *other == placed.storage;
+                let index = outputs.iter().position(same).unwrap_or_else(|| {
+                    outputs.push((placed.spec.clone(), placed.storage));
+                    inputs.push(placed.spec.clone());
+                    outputs.len() - 1
+                });
+                live.push((name.clone(), placed.spec.clone(), index));
+            }
+            Value::Known(tensor) if needed.contains(name.as_str()) => drop(known.insert(name.clone(), tensor.clone())),
+            _ => {}
+        }
+    }
+    let Some((_, spec)) = asked.first().cloned() else {
+        return Err(Fault::Unsupported("a shape that is computed inside of an operator, on the GPU".into()));
+    };
+    planner.draft.outputs = [(spec, storage)].into_iter().chain(outputs).collect();
+    let stop = Stop { op: at, asked, live, inputs, known, next: Recent::new(RECENT_MAX) };
+    Ok(Walked::Drafted(Box::new(planner.draft), Box::new(Then::Read(stop))))
+}
+
+/// Names that ops from `at` on use, and outputs.
+fn needed(graph: &Graph, at: usize) -> BTreeSet<&str> {
+    let mut names: BTreeSet<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
+    used(&graph.ops[at..], &mut names);
+    names
+}
+
+fn used<'a>(ops: &'a [Op], names: &mut BTreeSet<&'a str>) {
+    for op in ops {
+        names.extend(op.inputs.iter().map(String::as_str));
+        for graph in super::lower::branches(op) {
+            used(&graph.ops, names);
+            names.extend(graph.outputs.iter().map(|port| port.name.as_str()));
+        }
+    }
+}
