@@ -15,13 +15,18 @@ use std::collections::HashSet;
 
 /// Reads a model. Weights in `raw_data` share `file`, so the file stays in memory as long as they do.
 pub fn decode(file: &Bytes, limits: &Limits) -> Result<Graph, OnnxError> {
-    wire::measure(file, limits)?;
+    wire::measure(wire::Kind::Model, file, limits)?;
     let model = ModelProto::decode(file.clone()).map_err(|error| OnnxError::Malformed(error.to_string()))?;
-    let mut reader =
-        Reader { budget: Budget { left_bytes: limits.constants_max_bytes, max_bytes: limits.constants_max_bytes } };
-    let graph = reader.model(model)?;
+    let graph = Reader { budget: Budget::new(limits) }.model(model)?;
     check::model(&graph, limits)?;
     Ok(graph)
+}
+
+/// Reads a tensor that is a file of its own, a `TensorProto`. Its `raw_data` shares `file`.
+pub fn decode_tensor(file: &Bytes, limits: &Limits) -> Result<Tensor, OnnxError> {
+    wire::measure(wire::Kind::Tensor, file, limits)?;
+    let proto = TensorProto::decode(file.clone()).map_err(|error| OnnxError::Malformed(error.to_string()))?;
+    tensor::decode(proto, &mut Budget::new(limits)).map(|(_, tensor)| tensor)
 }
 
 struct Reader {

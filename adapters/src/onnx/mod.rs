@@ -15,7 +15,7 @@ mod tensor;
 mod tests;
 mod wire;
 
-pub use decode::decode;
+pub use decode::{decode, decode_tensor};
 pub use encode::encode;
 pub use error::OnnxError;
 pub use inline::inline;

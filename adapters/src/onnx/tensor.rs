@@ -1,7 +1,7 @@
 //! Tensors of the file to host tensors and back, in every storage form that ONNX has.
 
 use super::{
-    OnnxError,
+    Limits, OnnxError,
     proto::{DataType, TensorProto},
 };
 use burst_host::nouns::{Element, Spec, Tensor};
@@ -9,11 +9,15 @@ use prost::{bytes::Bytes, encoding::decode_varint};
 
 /// What the contents of all tensors may still take.
 pub(super) struct Budget {
-    pub left_bytes: usize,
-    pub max_bytes: usize,
+    left_bytes: usize,
+    max_bytes: usize,
 }
 
 impl Budget {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { left_bytes: limits.constants_max_bytes, max_bytes: limits.constants_max_bytes }
+    }
+
     fn charge(&mut self, bytes: usize) -> Result<(), OnnxError> {
         let found = self.max_bytes.saturating_sub(self.left_bytes).saturating_add(bytes);
         OnnxError::limit("bytes of constants", found, self.max_bytes)?;

@@ -4,7 +4,7 @@ use super::proto::{
     AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TypeProto, TypeValue, ValueInfoProto,
 };
-use super::{Limits, OnnxError, decode, encode, inline};
+use super::{Limits, OnnxError, decode, decode_tensor, encode, inline};
 use crate::conformance::cases;
 use burst_host::nouns::{Element, Graph, Spec, Tensor};
 use proptest::prelude::*;
@@ -92,6 +92,19 @@ fn weights_share_the_buffer_of_the_file() {
         assert!(range.contains(&tensor.contents().unwrap().as_ptr()), "{name} was copied");
     }
     assert!(peak < DIGITS.len() / 2, "{peak} bytes for a file of {}", DIGITS.len());
+}
+
+#[test]
+fn a_tensor_can_be_a_file_of_its_own() {
+    let file = Bytes::from(floats(&[2], 8).encode_to_vec());
+    let tensor = decode_tensor(&file, &Limits::default()).unwrap();
+    assert_eq!(tensor.spec().to_string(), "FP32[2]");
+    assert!(file.as_ptr_range().contains(&tensor.contents().unwrap().as_ptr()), "it was copied");
+    let flood = Bytes::from([0x98, 0x7d, 0].repeat(2 << 20));
+    for (file, expected) in [(file.slice(..file.len() - 1), "cut off"), (flood, "bytes of structure")] {
+        let error = decode_tensor(&file, &Limits::default()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

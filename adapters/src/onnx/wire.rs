@@ -8,15 +8,15 @@ use super::{
 };
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-/// Counts everything in `file`; the first limit exceeded is the error.
-pub(super) fn measure(file: &[u8], limits: &Limits) -> Result<(), OnnxError> {
+/// Counts everything in `file`, one message of `kind`; the first limit exceeded is the error.
+pub(super) fn measure(kind: Kind, file: &[u8], limits: &Limits) -> Result<(), OnnxError> {
     OnnxError::limit("bytes of the file", file.len(), limits.file_max_bytes)?;
-    Census { limits, ops: 0, constants: 0, bytes: 0 }.walk(Kind::Model, file, 0)
+    Census { limits, ops: 0, constants: 0, bytes: 0 }.walk(kind, file, 0)
 }
 
 /// The messages that can hold many others.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Model,
     Graph,
     Function,
