@@ -12,7 +12,7 @@ serve *flags: guests
     cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _clients _vulkan
+test *filter: guests _cases _vulkan
     BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
@@ -30,6 +30,10 @@ guests: _toolchain _targets
 # Measure: host, burst. Prints a table, writes target/bench/<name>.json
 bench name *flags: guests _bench-tools
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
+
+# ONNX's node tests on an accelerator, beside its list in the tree: `just conformance cpu [--update] [Resize]`
+conformance accelerator *flags: _cases
+    cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
 
 # Train the models of digits and recommend again and write them into the tree
 models: _clients
@@ -52,6 +56,9 @@ _clients: _toolchain
 # Vulkan on the CPU: what stands for a GPU in the tests
 _vulkan:
     @compgen -G "/usr/share/vulkan/icd.d/lvp_icd*" >/dev/null || just _apt libvulkan1 mesa-vulkan-drivers
+
+_cases: _clients
+    @{{ python }} tests/conformance/cases.py
 
 _bench-tools: _clients
     @command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
