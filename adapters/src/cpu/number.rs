@@ -32,7 +32,7 @@ pub(super) fn element(datum: DatumType) -> Option<Element> {
 
 /// The type, or the fault that says there is none.
 pub(super) fn supported(element: Element) -> Result<DatumType, Fault> {
-    datum(element).ok_or_else(|| Fault::Unsupported(format!("{element} tensors on the CPU")))
+    datum(element).ok_or_else(|| Fault::Unsupported(format!("element type {element} on the CPU")))
 }
 
 /// Copies a host tensor in: tract wants it aligned.

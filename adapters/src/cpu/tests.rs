@@ -64,7 +64,9 @@ async fn what_tract_lacks_is_refused_at_load() {
     check(brain, "BF16").await;
     // Known by name, impossible by type.
     let mixed = Sketch::new("mixed").input("x", Element::Fp32, "2 3").input("w", Element::Fp32, "2 3");
-    check(mixed.op("MatMul", "x w", "y").output("y"), "MatMul").await;
+    check(mixed.op("MatMul", "x w", "y").output("y"), "operator `MatMul` on the CPU: ").await;
+    let late = Sketch::new("late").input("x", Element::Fp32, "4").input("s", Element::I64, "2");
+    check(late.op("Reshape", "x s", "y").output("y"), "operator `Reshape` on the CPU: shape").await;
 }
 
 #[tokio::test]

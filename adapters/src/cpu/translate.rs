@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use tract_onnx::{
     pb::ModelProto,
     prelude::{
-        DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, Symbol, TDim, ToDim, TypedModel,
+        DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, Symbol, TDim, ToDim, TractError,
+        TypedModel,
     },
 };
 
@@ -21,7 +22,7 @@ pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel
     let inlined = onnx::inline(graph, limits)?;
     // What the file believes of inner values may contradict the extents that come at run time.
     let mut graph = Graph { values: Vec::new(), ..inlined };
-    unname(&mut graph.ops);
+    rename(&mut graph.ops);
     let tract = tract_onnx::onnx().with_ignore_value_info(true);
     supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
     for port in &graph.inputs {
@@ -32,23 +33,35 @@ pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel
     tract.model_for_proto_model(&proto).map_err(unsupported)
 }
 
-/// tract refuses two operators of one name, which ONNX allows; without names it takes those of their results.
-fn unname(ops: &mut [Op]) {
+/// Between an operator and its result in the name that tract gets.
+const MARK: char = '@';
+
+/// tract refuses two operators of one name, which ONNX allows: each is named after its result. Its kind comes first,
+/// to be found again in tract's errors. What has no result is left out: it has no effect.
+fn rename(ops: &mut Vec<Op>) {
+    ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
     for op in ops {
-        op.name.clear();
+        let result = op.outputs.iter().find(|output| !output.is_empty()).map_or("", String::as_str);
+        op.name = format!("{}{MARK}{result}", op.kind);
         for (_, attribute) in &mut op.attributes {
             match attribute {
-                Attribute::Graph(graph) => unname(&mut graph.ops),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| unname(&mut graph.ops)),
+                Attribute::Graph(graph) => rename(&mut graph.ops),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| rename(&mut graph.ops)),
                 _ => {}
             }
         }
     }
 }
 
-/// tract's error, shortened, as what this device can't do.
-pub(super) fn unsupported(error: impl std::fmt::Display) -> Fault {
-    Fault::Unsupported(short(&format!("{error:#}")))
+/// tract's error, shortened, as what this device can't do: the operator, as ONNX calls it, and the cause.
+pub(super) fn unsupported(error: TractError) -> Fault {
+    let whole = format!("{error:#}");
+    let kind = whole.split_once(MARK).and_then(|(before, _)| before.rsplit(|c: char| !c.is_alphanumeric()).next());
+    let cause = error.root_cause();
+    Fault::Unsupported(short(&match kind {
+        Some(kind) => format!("operator `{kind}` on the CPU: {cause}"),
+        None => whole,
+    }))
 }
 
 /// tract prints whole operators into its errors.
