@@ -4,12 +4,14 @@
 //! because rten 0.27 holds only FP32 and 8- and 32-bit integers.
 
 mod device;
+mod mend;
 mod number;
 mod plans;
 mod program;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod traps;
 pub mod view;
 mod workers;
 

@@ -6,7 +6,7 @@ use crate::{
     onnx::{self, Limits},
 };
 use burst_host::{
-    nouns::{Element, Extent, Fault, Port, Signature, Spec, Tensor},
+    nouns::{Attribute, Element, Extent, Fault, Port, Signature, Spec, Tensor},
     ports::Accelerator,
 };
 use std::{
@@ -67,6 +67,74 @@ async fn what_tract_lacks_is_refused_at_load() {
     check(mixed.op("MatMul", "x w", "y").output("y"), "operator `MatMul` on the CPU: ").await;
     let late = Sketch::new("late").input("x", Element::Fp32, "4").input("s", Element::I64, "2");
     check(late.op("Reshape", "x s", "y").output("y"), "operator `Reshape` on the CPU: shape").await;
+}
+
+#[tokio::test]
+async fn what_tract_ignores_is_refused_unless_it_does_no_harm() {
+    let check = async |sketch: Sketch, expected: Option<&str>| {
+        let reason = match accelerator(1).load(&sketch.output("y").graph()).await.map(drop) {
+            Err(Fault::Unsupported(reason)) => Some(reason),
+            other => other.map(|()| None).unwrap(),
+        };
+        assert_eq!(reason.as_deref().and_then(|reason| reason.strip_prefix("operator ")), expected);
+    };
+    let image = |mode: &str| {
+        let mode = ("mode", Attribute::Text(mode.into()));
+        let sketch = Sketch::new("image").input("x", Element::Fp32, "1 1 2 2");
+        sketch.op_with("SpaceToDepth", "x", "y", [("blocksize", Attribute::Int(2)), mode])
+    };
+    check(image("DCR"), None).await;
+    check(image("CRD"), Some("`SpaceToDepth` on the CPU: this `mode`")).await;
+
+    let recurrent = |name: &str, value: Attribute| {
+        let sketch = Sketch::new("recurrent").input("x", Element::Fp32, "3 1 2");
+        let sketch = sketch.input("w", Element::Fp32, "1 4 2").input("r", Element::Fp32, "1 4 4");
+        sketch.op_with("RNN", "x w r", "y", [("hidden_size", Attribute::Int(4)), (name, value)])
+    };
+    let activations = |name: &str| Attribute::Texts(vec![name.into()]);
+    check(recurrent("activations", activations("tanh")), None).await;
+    check(recurrent("activations", activations("Relu")), Some("`RNN` on the CPU: this `activations`")).await;
+    let reverse = Attribute::Text("reverse".into());
+    check(recurrent("direction", reverse), Some("`RNN` on the CPU: this `direction`")).await;
+
+    let dropout = |mode: u8| {
+        let mode = Tensor::from_slice(Element::Bool, [], &[mode]).unwrap();
+        Sketch::new("dropout").input("x", Element::Fp32, "2").constant("mode", mode).op("Dropout", "x _ mode", "y")
+    };
+    check(dropout(0), None).await;
+    check(dropout(1), Some("`Dropout` on the CPU: training mode")).await;
+
+    let sketch = Sketch::new("slice").input("x", Element::Fp32, "4").input("b", Element::I64, "1");
+    let sketch = sketch.input("e", Element::I64, "1").op("Slice", "x b e", "y");
+    check(sketch, Some("`Slice` on the CPU: extents that its inputs decide")).await;
+}
+
+#[tokio::test]
+async fn what_tract_gets_wrong_is_mended() {
+    let check = async |sketch: Sketch, inputs: Vec<Tensor>, expected: Tensor| {
+        let program = accelerator(1).load(&sketch.output("y").graph()).await.unwrap();
+        let found = program.run(inputs, soon()).await.unwrap();
+        assert_eq!((found[0].spec(), found[0].contents()), (expected.spec(), expected.contents()));
+    };
+    let floats = |values: [f32; 2]| Tensor::from_slice(Element::Fp32, [2], &values).unwrap();
+    for (kind, infinity) in [("ReduceMax", f32::NEG_INFINITY), ("ReduceMin", f32::INFINITY)] {
+        let sketch = Sketch::new(kind).input("x", Element::Fp32, "2");
+        let sketch = sketch.op_with(kind, "x", "y", [("keepdims", Attribute::Int(0))]);
+        let expected = Tensor::from_slice(Element::Fp32, [], &[infinity]).unwrap();
+        check(sketch, vec![floats([infinity; 2])], expected).await;
+    }
+    let bytes = |values: [i8; 5]| Tensor::from_slice(Element::I8, [5], &values).unwrap();
+    for (direction, expected) in [("LEFT", [4, -2, 0, 0, 0]), ("RIGHT", [0, -1, 0, -1, -1])] {
+        let sketch = Sketch::new("shift").input("x", Element::I8, "5").input("by", Element::I8, "5");
+        let direction = ("direction", Attribute::Text(direction.into()));
+        let inputs = vec![bytes([1, -1, 1, -1, -128]), bytes([2, 1, 8, -1, 127])];
+        check(sketch.op_with("BitShift", "x by", "y", [direction]), inputs, bytes(expected)).await;
+    }
+    // In FP16, 2048 and 1 are 2048.
+    let ones = |extents: [usize; 4]| Tensor::from_slice(Element::Fp16, extents, &[half::f16::ONE; 4096]).unwrap();
+    let sketch = Sketch::new("half").input("x", Element::Fp16, "1 4096 1 1").constant("w", ones([1, 4096, 1, 1]));
+    let sum = Tensor::from_slice(Element::Fp16, [1, 1, 1, 1], &[half::f16::from_f32(4096.0)]).unwrap();
+    check(sketch.op("Conv", "x w", "y"), vec![ones([1, 4096, 1, 1])], sum).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Graphs to tract's models, or the name of what tract lacks.
 
-use super::number;
+use super::{mend::mend, number, traps::trap};
 use crate::onnx::{self, Limits};
 use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Port, Shape, Tensor};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tract_onnx::{
     pb::ModelProto,
     prelude::{
         DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, Symbol, TDim, ToDim, TractError,
-        TypedModel,
+        TypedModel, TypedNode,
     },
 };
 
@@ -56,12 +56,15 @@ fn rename(ops: &mut Vec<Op>) {
 /// tract's error, shortened, as what this device can't do: the operator, as ONNX calls it, and the cause.
 pub(super) fn unsupported(error: TractError) -> Fault {
     let whole = format!("{error:#}");
-    let kind = whole.split_once(MARK).and_then(|(before, _)| before.rsplit(|c: char| !c.is_alphanumeric()).next());
-    let cause = error.root_cause();
-    Fault::Unsupported(short(&match kind {
-        Some(kind) => format!("operator `{kind}` on the CPU: {cause}"),
+    Fault::Unsupported(short(&match kind(&whole) {
+        Some(kind) => format!("operator `{kind}` on the CPU: {}", error.root_cause()),
         None => whole,
     }))
+}
+
+/// The operator that `text` tells of first.
+pub(super) fn kind(text: &str) -> Option<&str> {
+    text.split_once(MARK).and_then(|(before, _)| before.rsplit(|c: char| !c.is_alphanumeric()).next())
 }
 
 /// tract prints whole operators into its errors.
@@ -76,13 +79,16 @@ pub(super) fn short(text: &str) -> String {
 
 fn supported(graph: &Graph, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
     graph.constants.iter().try_for_each(|(_, tensor)| constant(tensor))?;
-    graph.ops.iter().try_for_each(|op| supported_op(op, known))
+    graph.ops.iter().try_for_each(|op| supported_op(op, graph, known))
 }
 
-fn supported_op(op: &Op, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
+fn supported_op(op: &Op, graph: &Graph, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
     if !DOMAINS.contains(&op.domain.as_str()) || !known(&op.kind) {
         let dot = if op.domain.is_empty() { "" } else { "." };
         return Err(Fault::Unsupported(format!("operator `{}{dot}{}` on the CPU", op.domain, op.kind)));
+    }
+    if let Some(trap) = trap(op, graph) {
+        return Err(Fault::Unsupported(format!("operator `{}` on the CPU: {trap}", op.kind)));
     }
     op.attributes.iter().try_for_each(|(_, attribute)| match attribute {
         Attribute::Graph(graph) => supported(graph, known),
@@ -172,14 +178,22 @@ fn extent(dim: &TDim, names: &HashMap<Symbol, Extent>) -> Extent {
 }
 
 fn typed(model: InferenceModel) -> Result<TypedModel, Fault> {
-    let model = model.into_typed().map_err(unsupported)?;
-    for node in model.nodes() {
-        for output in &node.outputs {
-            if let Some(extents) = output.fact.shape.as_concrete() {
-                Shape::new(extents)
-                    .map_err(|error| Fault::TooLarge(format!("the result of `{}`: {error}", node.name)))?;
-            }
+    let mut model = model.into_typed().map_err(unsupported)?;
+    mend(&mut model).map_err(unsupported)?;
+    model.nodes().iter().try_for_each(sound)?;
+    Ok(model)
+}
+
+/// Whether the extents of what an operator gives are within limits, and can be told when it runs.
+fn sound(node: &TypedNode) -> Result<(), Fault> {
+    for output in &node.outputs {
+        if output.fact.shape.iter().flat_map(TDim::symbols).any(|symbol| symbol.scope().is_none()) {
+            let kind = kind(&node.name).unwrap_or(&node.name);
+            return Err(Fault::Unsupported(format!("operator `{kind}` on the CPU: extents that its inputs decide")));
+        }
+        if let Some(extents) = output.fact.shape.as_concrete() {
+            Shape::new(extents).map_err(|error| Fault::TooLarge(format!("the result of `{}`: {error}", node.name)))?;
         }
     }
-    Ok(model)
+    Ok(())
 }

@@ -1,0 +1,70 @@
+//! What tract takes by name and then computes as if something else had been asked. No answer is better: it is refused.
+//!
+//! Found by reading which attributes of `onnx.defs` its 0.23.9 never looks at.
+
+use burst_host::nouns::{Attribute, Graph, Op, Tensor};
+
+/// An operator, an attribute of it that tract ignores, and the values with which that does no harm.
+type Trap = (&'static str, &'static str, fn(&Attribute) -> bool);
+
+const TRAPS: [Trap; 16] = [
+    ("BatchNormalization", "training_mode", |value| int(value, &[0])),
+    ("Celu", "alpha", |value| float(value, 1.0)),
+    ("DequantizeLinear", "output_dtype", |value| int(value, &[UNDEFINED, FLOAT])),
+    ("GRU", "activations", |value| repeats(value, &["Sigmoid", "Tanh"])),
+    ("GRU", "clip", |_| false),
+    ("GRU", "direction", |value| !text(value, "reverse")),
+    ("LSTM", "activations", |value| repeats(value, &["Sigmoid", "Tanh", "Tanh"])),
+    ("LSTM", "clip", |_| false),
+    ("LSTM", "direction", |value| !text(value, "reverse")),
+    ("LSTM", "input_forget", |value| int(value, &[0])),
+    ("QuantizeLinear", "output_dtype", |value| int(value, &[UNDEFINED, UINT8])),
+    ("RNN", "activations", |value| repeats(value, &["Tanh"])),
+    ("RNN", "clip", |_| false),
+    ("RNN", "direction", |value| !text(value, "reverse")),
+    ("SpaceToDepth", "mode", |value| text(value, "DCR")),
+    ("Swish", "alpha", |value| float(value, 1.0)),
+];
+
+/// ONNX's numbers of element types.
+const UNDEFINED: i64 = 0;
+const FLOAT: i64 = 1;
+const UINT8: i64 = 2;
+
+/// What of `op`, a vertex of `graph`, tract would get wrong.
+pub(super) fn trap(op: &Op, graph: &Graph) -> Option<String> {
+    if op.kind == "Dropout" && op.inputs.get(2).is_some_and(|mode| !mode.is_empty() && !is_false(mode, graph)) {
+        return Some("training mode".into());
+    }
+    let springs = |(kind, name, harmless): &&Trap| op.kind == *kind && !op.attribute(name).is_none_or(harmless);
+    TRAPS.iter().find(springs).map(|(_, name, _)| format!("this `{name}`"))
+}
+
+fn int(value: &Attribute, harmless: &[i64]) -> bool {
+    matches!(value, Attribute::Int(int) if harmless.contains(int))
+}
+
+fn float(value: &Attribute, harmless: f32) -> bool {
+    matches!(value, Attribute::Float(float) if *float == harmless)
+}
+
+fn text(value: &Attribute, other: &str) -> bool {
+    matches!(value, Attribute::Text(text) if text == other.as_bytes())
+}
+
+/// Whether the texts are these, once for each direction.
+fn repeats(value: &Attribute, once: &[&str]) -> bool {
+    let Attribute::Texts(texts) = value else { return false };
+    texts.iter().zip(once.iter().cycle()).all(|(text, once)| text.eq_ignore_ascii_case(once.as_bytes()))
+}
+
+/// Whether a value is known to be false.
+fn is_false(value: &str, graph: &Graph) -> bool {
+    let constant = graph.constants.iter().find(|(name, _)| name == value).map(|(_, tensor)| tensor);
+    let made = graph.ops.iter().find(|op| op.kind == "Constant" && op.outputs.iter().any(|output| output == value));
+    let tensor = constant.or_else(|| match made?.attribute("value")? {
+        Attribute::Tensor(tensor) => Some(tensor),
+        _ => None,
+    });
+    tensor.and_then(Tensor::contents).is_some_and(|contents| contents.iter().all(|byte| *byte == 0))
+}
