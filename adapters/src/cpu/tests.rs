@@ -138,6 +138,17 @@ async fn what_tract_gets_wrong_is_mended() {
 }
 
 #[tokio::test]
+async fn names_left_out_at_the_end_say_nothing() {
+    for (kind, names) in [("ReduceSum", "x _"), ("Clip", "x _ _"), ("Dropout", "x _ _"), ("Identity", "x _")] {
+        let sketch = Sketch::new(kind).input("x", Element::Fp32, "1").op(kind, names, "y _").output("y");
+        let program = accelerator(1).load(&sketch.graph()).await.unwrap_or_else(|fault| panic!("{kind}: {fault}"));
+        let x = Tensor::from_slice(Element::Fp32, [1], &[7.0f32]).unwrap();
+        let y = program.run(vec![x.clone()], soon()).await.unwrap().remove(0);
+        assert_eq!(y.contents(), x.contents(), "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn extents_that_do_not_fit_are_the_callers_fault() {
     let sketch = Sketch::new("join").input("a", Element::Fp32, "N").input("b", Element::Fp32, "M");
     let program = accelerator(1).load(&sketch.op("Add", "a b", "y").output("y").graph()).await.unwrap();

@@ -22,7 +22,7 @@ pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel
     let inlined = onnx::inline(graph, limits)?;
     // What the file believes of inner values may contradict the extents that come at run time.
     let mut graph = Graph { values: Vec::new(), ..inlined };
-    rename(&mut graph.ops);
+    tidy(&mut graph.ops);
     let tract = tract_onnx::onnx().with_ignore_value_info(true);
     supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
     for port in &graph.inputs {
@@ -36,17 +36,21 @@ pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel
 /// Between an operator and its result in the name that tract gets.
 const MARK: char = '@';
 
-/// tract refuses two operators of one name, which ONNX allows: each is named after its result. Its kind comes first,
-/// to be found again in tract's errors. What has no result is left out: it has no effect.
-fn rename(ops: &mut Vec<Op>) {
+/// Puts operators as tract expects them. It refuses two of one name, which ONNX allows: each is named after its result,
+/// its kind first, to be found again in tract's errors. It counts names that are left out at the end, which say
+/// nothing. What has no result at all has no effect.
+fn tidy(ops: &mut Vec<Op>) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
     for op in ops {
+        for names in [&mut op.inputs, &mut op.outputs] {
+            names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
+        }
         let result = op.outputs.iter().find(|output| !output.is_empty()).map_or("", String::as_str);
         op.name = format!("{}{MARK}{result}", op.kind);
         for (_, attribute) in &mut op.attributes {
             match attribute {
-                Attribute::Graph(graph) => rename(&mut graph.ops),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| rename(&mut graph.ops)),
+                Attribute::Graph(graph) => tidy(&mut graph.ops),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| tidy(&mut graph.ops)),
                 _ => {}
             }
         }
