@@ -32,7 +32,7 @@ bench name *flags: guests _bench-tools
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 
 # ONNX's node tests on an accelerator, beside its list in the tree: `just conformance cpu [--update] [Resize]`
-conformance accelerator *flags: _cases
+conformance accelerator *flags: _cases _vulkan
     cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
 
 # Train the models of digits and recommend again and write them into the tree

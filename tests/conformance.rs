@@ -16,12 +16,23 @@ use run::Outcome;
 const EVERY: usize = 16;
 
 #[test]
-fn conformance_cases_pass_as_listed() {
+fn conformance_cases_pass_as_listed_on_the_cpu() {
+    check("cpu");
+}
+
+#[test]
+fn conformance_cases_pass_as_listed_on_the_gpu() {
+    if crate::support::llvmpipe() {
+        check("gpu");
+    }
+}
+
+fn check(accelerator: &str) {
     let Some(cases) = case::all() else {
         assert!(std::env::var_os("CI").is_none(), "ONNX's node tests are missing; `just test` writes them");
         return eprintln!("skipped: ONNX's node tests are missing; `just test` writes them");
     };
-    let (list, accelerator) = (List::read("cpu"), run::accelerator("cpu").unwrap());
+    let (list, accelerator) = (List::read(accelerator), run::accelerator(accelerator).unwrap());
     let listed = |case: &Case| list.0.get(&case.name).is_some_and(|outcome| outcome == "passed");
     let sample: Vec<_> = cases.iter().step_by(EVERY).filter(|case| listed(case)).collect();
     assert!(sample.len() > 50, "{} cases", sample.len());

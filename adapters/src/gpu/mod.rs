@@ -69,6 +69,6 @@ impl Accelerator for GpuAccelerator {
 
     async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
         let inlined = onnx::inline(graph, &self.limits)?;
-        Ok(Arc::new(GpuProgram::new(self, inlined)?))
+        Ok(Arc::new(GpuProgram::load(self, inlined).await?))
     }
 }

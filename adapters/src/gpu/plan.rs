@@ -241,6 +241,11 @@ impl Draft {
 }
 
 impl Plan {
+    /// What an output is.
+    pub fn output(&self, index: usize) -> &Spec {
+        &self.outputs[index].spec
+    }
+
     /// Submits a run and returns at once; the device does it after everything submitted before.
     pub async fn run(&self, gpu: &Gpu, memory: &Memory, inputs: &[Arc<Block>]) -> Result<Vec<Tensor>, Fault> {
         let mut results = Vec::with_capacity(self.outputs.len());

@@ -12,7 +12,7 @@ use super::{
 };
 use async_trait::async_trait;
 use burst_host::{
-    nouns::{Fault, Graph, Op, Signature, Spec, Tensor},
+    nouns::{Extent, Fault, Graph, Op, Port, Signature, Spec, Tensor},
     ports::{Device, Program},
 };
 use bytes::Bytes;
@@ -46,10 +46,10 @@ pub(super) struct Key {
 }
 
 impl GpuProgram {
-    /// Checks that every operator is known here.
-    pub fn new(accelerator: &GpuAccelerator, graph: Graph) -> Result<Self, Fault> {
+    /// Checks that every operator is known here, and makes the plan of a graph whose extents are.
+    pub async fn load(accelerator: &GpuAccelerator, graph: Graph) -> Result<Self, Fault> {
         supported(&graph.ops)?;
-        Ok(Self {
+        let mut program = Self {
             gpu: accelerator.gpu.clone(),
             memory: accelerator.memory.clone(),
             signature: graph.signature(),
@@ -57,7 +57,30 @@ impl GpuProgram {
             weights: Weights::default(),
             by_value: Mutex::default(),
             trails: Recent::new(RECENT_MAX),
-        })
+        };
+        if let Some(specs) = fixed(&program.graph.inputs) {
+            program.prepare(specs).await?;
+        }
+        Ok(program)
+    }
+
+    async fn prepare(&mut self, specs: Vec<Spec>) -> Result<(), Fault> {
+        let key = Key { specs, values: Vec::new() };
+        match Trail::first(self, &key).await? {
+            Start::Made(trail) => {
+                for (port, spec) in self.signature.outputs.iter_mut().zip(trail.specs()) {
+                    port.element = Some(spec.element);
+                    port.shape = Some(spec.shape.extents().iter().map(|&extent| Extent::Fixed(extent)).collect());
+                }
+                self.trails.keep(key, *trail);
+            }
+            Start::NeedsInput(index) => drop(self.needs(index)),
+        }
+        Ok(())
+    }
+
+    fn needs(&self, input: usize) -> bool {
+        self.by_value.lock().unwrap_or_else(PoisonError::into_inner).insert(input)
     }
 
     async fn trail(&self, inputs: &[Tensor]) -> Result<Arc<Trail>, Fault> {
@@ -69,9 +92,7 @@ impl GpuProgram {
             }
             match Trail::first(self, &key).await? {
                 Start::Made(trail) => return Ok(self.trails.keep(key, *trail)),
-                Start::NeedsInput(index) => {
-                    self.by_value.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
-                }
+                Start::NeedsInput(index) => drop(self.needs(index)),
             }
         }
     }
@@ -92,6 +113,16 @@ impl GpuProgram {
         }
         Ok(blocks)
     }
+}
+
+/// The specs of inputs that are all fixed.
+fn fixed(ports: &[Port]) -> Option<Vec<Spec>> {
+    let extent = |extent: &Extent| if let Extent::Fixed(extent) = extent { Some(*extent) } else { None };
+    let spec = |port: &Port| {
+        let extents: Option<Vec<usize>> = port.shape.as_ref()?.iter().map(extent).collect();
+        Spec::new(port.element?, extents?).ok()
+    };
+    ports.iter().map(spec).collect()
 }
 
 /// `Unsupported` with the first operator that is not known here.

@@ -67,6 +67,18 @@ impl Output {
 }
 
 impl Trail {
+    /// Specs of the outputs, as far as they are known before anything runs.
+    pub fn specs(&self) -> Vec<Spec> {
+        let spec = |output: &Output| match output {
+            Output::Computed(index) => self.plan.output(*index).clone(),
+            Output::Known(tensor) => tensor.spec().clone(),
+        };
+        match &self.then {
+            Then::End(outputs) => outputs.iter().map(spec).collect(),
+            Then::Read(_) => Vec::new(),
+        }
+    }
+
     /// From the inputs of the graph on.
     pub async fn first(program: &GpuProgram, key: &Key) -> Result<Start, Fault> {
         let graph = &program.graph;

@@ -1,4 +1,4 @@
-//! Control flow: graphs inside of ops.
+//! Control flow: graphs inside of ops, and ops that numbers decide alone.
 
 use super::super::planner::{Halt, Node, Planner, Value};
 use burst_host::nouns::{Attribute, Fault};
@@ -21,4 +21,12 @@ pub fn branch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
         planner.values.get(name).cloned().ok_or_else(nothing)
     };
     graph.outputs.iter().map(|port| value(&port.name)).collect()
+}
+
+/// Asks for the numbers of every input: once they are known, the result follows from them.
+pub fn known(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    for index in 0..node.inputs.len() {
+        node.tensor(index)?;
+    }
+    Err(node.unsupported("these numbers"))
 }

@@ -30,6 +30,10 @@ pub fn identity(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     if results > 1 && !node.op.outputs[1].is_empty() {
         return Err(node.unsupported("its mask"));
     }
+    let training = node.op.kind == "Dropout" && node.has(2) && node.numbers(2)? != [0];
+    if training {
+        return Err(node.unsupported("training"));
+    }
     Ok(vec![node.input(0).clone(); results.max(1)])
 }
 
@@ -297,7 +301,8 @@ pub fn space_to_depth(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Valu
     let block = node.int("blocksize", 1).max(1) as usize;
     let &[n, c, h, w] = x.extents() else { return Err(node.invalid("it takes images")) };
     let cut = x.reshaped(node.shape(vec![n, c, h / block, block, w / block, block])?);
-    let moved = permute(planner, node, &cut, &[0, 3, 5, 1, 2, 4])?;
+    let order = if node.text("mode", "DCR") == "DCR" { [0, 3, 5, 1, 2, 4] } else { [0, 1, 3, 5, 2, 4] };
+    let moved = permute(planner, node, &cut, &order)?;
     as_shape(node, &moved, vec![n, c * block * block, h / block, w / block])
 }
 

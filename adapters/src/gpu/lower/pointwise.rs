@@ -279,6 +279,9 @@ pub fn chain(
         return Err(node.unsupported("a longer chain"));
     }
     let class = class(node, x.spec.element, result)?;
+    if element_code(result).is_none() {
+        return Err(node.unsupported(&result.to_string()));
+    }
     let spec = Spec { element: result, shape: shape.clone() };
     let mut kernel = Constants::new(class, x.spec.element, result);
     for (index, operand) in operands.iter().enumerate() {

@@ -106,8 +106,9 @@ fn origin(node: &Node<'_>, axis: &Axis, place: usize) -> f64 {
     let (before, after, x) = (axis.before as f64, axis.after as f64, place as f64);
     let half = (x + 0.5) / axis.scale - 0.5;
     match node.text("coordinate_transformation_mode", default_mode(node)).as_str() {
-        "align_corners" if axis.after == 1 => 0.0,
-        "align_corners" => x * (before - 1.0) / (after - 1.0),
+        // By the extent before it is rounded down.
+        "align_corners" if axis.scale * before == 1.0 => 0.0,
+        "align_corners" => x * (before - 1.0) / (axis.scale * before - 1.0),
         "asymmetric" => x / axis.scale,
         "pytorch_half_pixel" if axis.after <= 1 => 0.0,
         "half_pixel_symmetric" => {

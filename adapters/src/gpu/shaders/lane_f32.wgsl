@@ -108,13 +108,52 @@ fn power(x: f32, y: f32) -> f32 {
     return pow(x, y);
 }
 
-fn softplus(x: f32) -> f32 {
-    return max(x, 0.0) + log(1.0 + exp(-abs(x)));
+// log(1 + x) for small x too: there by its series, because drivers simplify what would save the digits.
+fn log_one_plus(x: f32) -> f32 {
+    if abs(x) < 0.03125 {
+        return x * (1.0 - x * (0.5 - x * (0.33333334 - x * (0.25 - x * 0.2))));
+    }
+    return log(1.0 + x);
 }
 
+fn softplus(x: f32) -> f32 {
+    return max(x, 0.0) + log_one_plus(exp(-abs(x)));
+}
+
+fn infinite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
+}
+
+// The rest has y's sign; by an infinite y nothing is divided.
+fn floor_mod(x: f32, y: f32) -> f32 {
+    if infinite(y) && !infinite(x) && !is_nan(x) {
+        return select(x, y, x != 0.0 && (x < 0.0) != (y < 0.0));
+    }
+    return x - y * floor(x / y);
+}
+
+fn trunc_mod(x: f32, y: f32) -> f32 {
+    if infinite(y) && !infinite(x) {
+        return x;
+    }
+    return x - y * trunc(x / y);
+}
+
+// Some drivers compute it from exponentials, which overflow far out and lose every digit near zero.
 fn tanh_clamped(x: f32) -> f32 {
-    // Some drivers compute it from exponentials that overflow.
+    if abs(x) < 0.125 {
+        let z = x * x;
+        return x * (1.0 - z * (0.33333334 - z * (0.13333334 - z * 0.053968254)));
+    }
     return tanh(clamp(x, -15.0, 15.0));
+}
+
+fn sinh_near(x: f32) -> f32 {
+    if abs(x) < 0.125 {
+        let z = x * x;
+        return x * (1.0 + z * (0.16666667 + z * 0.008333334));
+    }
+    return 0.5 * (exp(x) - exp(-x));
 }
 
 fn sigmoid(x: f32) -> f32 {
@@ -144,10 +183,10 @@ fn apply(op: u32, x: f32, y: f32, p: f32, q: f32) -> f32 {
         case 17u: { return truth(x != 0.0 || y != 0.0); }
         case 18u: { return truth((x != 0.0) != (y != 0.0)); }
         case 19u: { return select(x, x * y, x < 0.0); }
-        case 20u: { return x - y * trunc(x / y); }
-        case 21u: { return x - y * floor(x / y); }
-        case 22u: { return y - x * trunc(y / x); }
-        case 23u: { return y - x * floor(y / x); }
+        case 20u: { return trunc_mod(x, y); }
+        case 21u: { return floor_mod(x, y); }
+        case 22u: { return trunc_mod(y, x); }
+        case 23u: { return floor_mod(y, x); }
         case 32u: { return abs(x); }
         case 33u: { return -x; }
         case 34u: { return sign(x); }
@@ -164,7 +203,7 @@ fn apply(op: u32, x: f32, y: f32, p: f32, q: f32) -> f32 {
         case 45u: { return asin(x); }
         case 46u: { return acos(x); }
         case 47u: { return atan(x); }
-        case 48u: { return 0.5 * (exp(x) - exp(-x)); }
+        case 48u: { return sinh_near(x); }
         case 49u: { return 0.5 * (exp(x) + exp(-x)); }
         case 50u: { return tanh_clamped(x); }
         case 51u: { return sign(x) * log(abs(x) + sqrt(x * x + 1.0)); }

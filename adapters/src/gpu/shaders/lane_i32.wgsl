@@ -41,12 +41,17 @@ fn floor_mod(x: i32, y: i32) -> i32 {
     return select(rest, rest + y, !UNSIGNED && rest != 0 && (rest < 0) != (y < 0));
 }
 
+// An amount beyond the width, negative ones too, leaves nothing but the sign.
 fn shift(x: i32, y: i32, right: bool) -> i32 {
-    if bitcast<u32>(y) > 31u {
-        return 0;
+    let amount = bitcast<u32>(y);
+    let by = min(amount, 31u);
+    if !right {
+        return select(x << by, 0, amount > 31u);
     }
-    let bits = bitcast<u32>(x);
-    return bitcast<i32>(select(bits << u32(y), bits >> u32(y), right));
+    if UNSIGNED {
+        return select(bitcast<i32>(bitcast<u32>(x) >> by), 0, amount > 31u);
+    }
+    return x >> by;
 }
 
 fn power(x: i32, y: i32) -> i32 {

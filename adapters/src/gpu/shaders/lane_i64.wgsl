@@ -100,16 +100,23 @@ fn floor_mod(x: vec2<u32>, y: vec2<u32>) -> vec2<u32> {
     return select(rest, add(rest, y), any(rest != vec2(0u)) && negative(rest) != negative(y));
 }
 
+// An amount beyond the width, negative ones too, leaves nothing but the sign.
 fn shift(x: vec2<u32>, y: vec2<u32>, right: bool) -> vec2<u32> {
     let by = y.x;
+    let sign = select(0u, 0xffffffffu, right && negative(x));
     if by > 63u || y.y != 0u {
-        return vec2(0u);
+        return vec2(sign);
     }
     if by == 0u {
         return x;
     }
+    if right && by >= 32u {
+        let high = select(x.y >> (by % 32u), bitcast<u32>(bitcast<i32>(x.y) >> (by % 32u)), negative(x));
+        return vec2(high, sign);
+    }
     if right {
-        return select(vec2((x.x >> by) | (x.y << (32u - by)), x.y >> by), vec2(x.y >> (by - 32u), 0u), by >= 32u);
+        let high = select(x.y >> by, bitcast<u32>(bitcast<i32>(x.y) >> by), negative(x));
+        return vec2((x.x >> by) | (x.y << (32u - by)), high);
     }
     return select(vec2(x.x << by, (x.y << by) | (x.x >> (32u - by))), vec2(0u, x.x << (by - 32u)), by >= 32u);
 }

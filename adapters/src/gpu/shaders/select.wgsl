@@ -57,7 +57,7 @@ fn main(
         return;
     }
     if SIZE >= 4u {
-        y[word] = bits(word * 4u / SIZE, word % (SIZE / 4u));
+        y[word] = bits(word * 4u / SIZE, select(0u, word % 2u, SIZE == 8u));
         return;
     }
     let each = 4u / SIZE;

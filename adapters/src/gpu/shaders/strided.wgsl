@@ -88,7 +88,7 @@ fn main(
     var made = 0u;
     for (var step = 0u; step < each; step++) {
         let at = min(word * each + step, parameters.count - 1u);
-        made |= (bits(at, false) & (0xffffffffu >> (32u - 8u * SIZE))) << (8u * SIZE * step);
+        made |= bits(at, false) << (8u * SIZE * step);
     }
     y[word] = made;
 }
