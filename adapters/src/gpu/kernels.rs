@@ -30,12 +30,13 @@ pub enum Shader {
     Rank,
     Cumulate,
     Triangle,
+    Pick,
 }
 
 impl Shader {
     /// Every shader.
     #[cfg(test)]
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PointwiseFloat,
         Self::PointwiseInt,
         Self::PointwiseLong,
@@ -57,6 +58,7 @@ impl Shader {
         Self::Rank,
         Self::Cumulate,
         Self::Triangle,
+        Self::Pick,
     ];
 
     /// The files that make it up.
@@ -84,6 +86,7 @@ impl Shader {
             Self::GatherElements => &[GRID, include_str!("shaders/gather_elements.wgsl")],
             Self::Rank => &[GRID, include_str!("shaders/rank.wgsl")],
             Self::Cumulate => &[GRID, include_str!("shaders/cumulate.wgsl")],
+            Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],
             Self::Taps => &[GRID, include_str!("shaders/taps.wgsl")],

@@ -52,7 +52,8 @@ pub fn gather_elements(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Val
     Ok(vec![planner.dispatch(kernel, parameters, &[&x, &indices], spec, grid(count))?.into()])
 }
 
-fn index_words(node: &Node<'_>, element: Element) -> Result<u32, Halt> {
+/// Words of an index.
+pub fn index_words(node: &Node<'_>, element: Element) -> Result<u32, Halt> {
     match element {
         Element::I32 => Ok(1),
         Element::I64 => Ok(2),

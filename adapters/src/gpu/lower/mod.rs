@@ -4,6 +4,7 @@ mod choose;
 mod control;
 mod convolve;
 mod gather;
+mod loss;
 mod matrix;
 mod movement;
 mod normalize;
@@ -54,6 +55,7 @@ const OPS: &[(&str, Lower)] = &[
     ("LpPool", pool::lp),
     ("MatMul", matrix::matmul),
     ("MaxPool", pool::max),
+    ("NegativeLogLikelihoodLoss", loss::likelihood),
     ("Pad", movement::pad),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
@@ -72,6 +74,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Resize", resize::resize),
     ("Slice", movement::slice),
     ("Softmax", reduce::softmax),
+    ("SoftmaxCrossEntropyLoss", loss::cross_entropy),
     ("SpaceToDepth", movement::space_to_depth),
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),

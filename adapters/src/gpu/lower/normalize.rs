@@ -7,6 +7,7 @@ use super::{
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     pointwise::{Link, chain, code, convert, widened},
+    reduce::means,
 };
 use burst_host::nouns::Element;
 
@@ -18,10 +19,31 @@ struct Scales {
 }
 
 pub fn layer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let mut results = by_axis(planner, node, 0)?;
     if node.op.outputs.iter().skip(1).any(|name| !name.is_empty()) {
-        return Err(node.unsupported("mean and deviation as outputs"));
+        results.extend(statistics(planner, node)?);
     }
-    by_axis(planner, node, 0)
+    Ok(results)
+}
+
+/// The mean and the inverse of the deviation of what was normalised.
+fn statistics(planner: &mut Planner, node: &Node<'_>) -> Result<[Value; 2], Halt> {
+    let x = widened(planner, node, node.input(0))?;
+    let extents = x.extents().to_vec();
+    let at = axis(node, node.int("axis", -1), extents.len())?;
+    let run: usize = extents[at..].iter().product();
+    let count: usize = extents[..at].iter().product();
+    let rows = x.reshaped(node.shape(vec![count, run])?);
+    let mean = means(planner, node, &rows, count, run)?;
+    let centred = chain(planner, node, &rows, &[Link::tensor(2, mean.clone())], Element::Fp32)?;
+    let squared = chain(planner, node, &centred, &[Link::tensor(code::MULTIPLY, centred.clone())], Element::Fp32)?;
+    let variance = means(planner, node, &squared, count, run)?;
+    let links = [Link::number(code::ADD, node.float("epsilon", 1e-5)), Link::alone(39), Link::alone(38)];
+    let inverse = chain(planner, node, &variance, &links, Element::Fp32)?;
+    let mut shape = extents;
+    shape[at..].fill(1);
+    let shape = node.shape(shape)?;
+    Ok([mean.reshaped(shape.clone()).into(), inverse.reshaped(shape).into()])
 }
 
 pub fn rms(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {

@@ -25,6 +25,9 @@ const MODES: &[(&str, u32)] = &[
     ("ReduceSumSquare", 6),
 ];
 
+const SUM: u32 = 0;
+const MEAN: u32 = 1;
+
 /// Axes are an input since opset 18, for sums since 13.
 pub fn reduce(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let mode = MODES.iter().find(|(name, _)| *name == node.op.kind).map_or(0, |(_, mode)| *mode);
@@ -124,4 +127,24 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
     let spec = x.spec.clone();
     let y = runs(planner, node, Shader::Softmax, mode, &x, [count, run, inner], spec)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// The sum of all elements.
+pub fn fold_all(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
+    let spec = Spec { element: Element::Fp32, shape: node.shape(Vec::new())? };
+    runs(planner, node, Shader::Reduce, SUM, x, [1, x.spec.shape.elements(), 1], spec)
+}
+
+/// The mean of each of `count` runs.
+pub fn means(planner: &mut Planner, node: &Node<'_>, x: &Placed, count: usize, run: usize) -> Result<Placed, Halt> {
+    let spec = Spec { element: Element::Fp32, shape: node.shape(vec![count, 1])? };
+    runs(planner, node, Shader::Reduce, MEAN, x, [count, run, 1], spec)
+}
+
+/// Logarithms of probabilities along one axis.
+pub fn log_softmax_of(planner: &mut Planner, node: &Node<'_>, x: &Placed, at: usize) -> Result<Placed, Halt> {
+    let run = x.extents().get(at).copied().ok_or_else(|| node.invalid("no such axis"))?;
+    let inner: usize = x.extents()[at + 1..].iter().product();
+    let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
+    runs(planner, node, Shader::Softmax, 1, x, [count, run, inner], x.spec.clone())
 }
