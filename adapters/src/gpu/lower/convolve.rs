@@ -93,7 +93,7 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
     let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
     let convolution = Convolution { x: &x, w: &w, bias: bias.as_ref(), windows, groups, spec };
-    let y = if c == groups { convolution.depthwise(planner)? } else { convolution.dense(planner, node)? };
+    let y = if c == groups { convolution.depthwise(planner, node)? } else { convolution.dense(planner, node)? };
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
@@ -127,7 +127,10 @@ impl Convolution<'_> {
         all
     }
 
-    fn depthwise(self, planner: &mut Planner) -> Result<Placed, Halt> {
+    fn depthwise(self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
+        if self.windows.kernel[0] * self.windows.kernel[1] > ITERATIONS_MAX {
+            return Err(node.unsupported("a window of that size"));
+        }
         let [n, c, ..] = self.sizes();
         let c_out = self.spec.shape.extents()[1];
         let [rows, columns] = self.windows.output;
