@@ -64,6 +64,7 @@ impl Shader {
     /// The files that make it up.
     fn parts(self) -> &'static [&'static str] {
         const GRID: &str = include_str!("shaders/grid.wgsl");
+        const RUN: &str = include_str!("shaders/run.wgsl");
         const ELEMENT: &str = include_str!("shaders/element.wgsl");
         const POINTWISE: &str = include_str!("shaders/pointwise.wgsl");
         const ACTIVATION: &str = include_str!("shaders/activation.wgsl");
@@ -78,14 +79,14 @@ impl Shader {
             Self::Conv => &[ACTIVATION, include_str!("shaders/conv.wgsl")],
             Self::Depthwise => &[GRID, ACTIVATION, include_str!("shaders/depthwise.wgsl")],
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
-            Self::Reduce => &[GRID, include_str!("shaders/reduce.wgsl")],
-            Self::Softmax => &[GRID, include_str!("shaders/softmax.wgsl")],
+            Self::Reduce => &[GRID, RUN, include_str!("shaders/reduce.wgsl")],
+            Self::Softmax => &[GRID, RUN, include_str!("shaders/softmax.wgsl")],
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
-            Self::Arg => &[GRID, include_str!("shaders/arg.wgsl")],
+            Self::Arg => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
             Self::Select => &[GRID, include_str!("shaders/select.wgsl")],
             Self::GatherElements => &[GRID, include_str!("shaders/gather_elements.wgsl")],
             Self::Rank => &[GRID, include_str!("shaders/rank.wgsl")],
-            Self::Cumulate => &[GRID, include_str!("shaders/cumulate.wgsl")],
+            Self::Cumulate => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],

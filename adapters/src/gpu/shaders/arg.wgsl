@@ -3,14 +3,6 @@
 override SMALLEST: bool = false;
 override LAST: bool = false;
 
-struct Parameters {
-    count: u32,
-    run: u32,
-    inner: u32,
-}
-
-@group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec2<u32>>;
 
 fn wins(value: f32, best: f32) -> bool {
@@ -28,7 +20,7 @@ fn main(
     if at >= parameters.count {
         return;
     }
-    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    let first = first_of_run(at);
     var best = x[first];
     var winner = 0u;
     for (var step = 1u; step < parameters.run; step++) {

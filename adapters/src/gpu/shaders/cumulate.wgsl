@@ -4,14 +4,6 @@ override PRODUCT: bool = false;
 override EXCLUSIVE: bool = false;
 override REVERSE: bool = false;
 
-struct Parameters {
-    count: u32,
-    run: u32,
-    inner: u32,
-}
-
-@group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
@@ -24,7 +16,7 @@ fn main(
     if at >= parameters.count {
         return;
     }
-    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    let first = first_of_run(at);
     var sum = select(0.0, 1.0, PRODUCT);
     for (var step = 0u; step < parameters.run; step++) {
         let place = select(step, parameters.run - 1u - step, REVERSE);

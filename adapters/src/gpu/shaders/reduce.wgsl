@@ -12,14 +12,6 @@ const ROOT_OF_SQUARES = 7u;
 const LOG_OF_SUM = 8u;
 const LOG_OF_EXPONENTIALS = 9u;
 
-struct Parameters {
-    count: u32,
-    run: u32,
-    inner: u32,
-}
-
-@group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 fn start() -> f32 {
@@ -52,7 +44,7 @@ fn main(
     if at >= parameters.count {
         return;
     }
-    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    let first = first_of_run(at);
     var sum = start();
     for (var step = 0u; step < parameters.run; step++) {
         sum = fold(sum, x[first + step * parameters.inner]);

@@ -3,14 +3,6 @@
 // 0 softmax, 1 its logarithm, 2 one for the first largest and zero for the rest.
 override MODE: u32;
 
-struct Parameters {
-    count: u32,
-    run: u32,
-    inner: u32,
-}
-
-@group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
@@ -23,7 +15,7 @@ fn main(
     if at >= parameters.count {
         return;
     }
-    let first = at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
+    let first = first_of_run(at);
     var largest = x[first];
     var winner = 0u;
     for (var step = 1u; step < parameters.run; step++) {
