@@ -87,16 +87,42 @@ impl Planner {
             None => Err(Fault::Invalid(format!("nothing computes `{name}`"))),
         };
         let inputs = op.inputs.iter().map(find).collect::<Result<_, _>>()?;
-        let node = Node { op, opset: self.opset, inputs };
-        let outputs = match fold::fold(&node) {
-            Some(outputs) => outputs,
-            None => lower::lower(self, &node)?,
-        };
+        let outputs = self.outputs(&Node { op, opset: self.opset, inputs })?;
         for (name, value) in op.outputs.iter().zip(outputs) {
             let read = self.overrides.get(name).cloned().map(Value::Known);
             self.values.insert(name.clone(), read.unwrap_or(value));
         }
         Ok(())
+    }
+
+    /// Lowers another operator of one output: what an operator can be made of.
+    pub fn apply(
+        &mut self,
+        kind: &str,
+        attributes: Vec<(String, Attribute)>,
+        inputs: Vec<Value>,
+    ) -> Result<Value, Halt> {
+        let name = |(index, value): (usize, &Value)| match value {
+            Value::Absent => String::new(),
+            _ => format!("x{index}"),
+        };
+        let op = Op {
+            name: String::new(),
+            kind: kind.into(),
+            domain: String::new(),
+            inputs: inputs.iter().enumerate().map(name).collect(),
+            outputs: vec!["y".into()],
+            attributes,
+        };
+        let outputs = self.outputs(&Node { op: &op, opset: self.opset, inputs })?;
+        outputs.into_iter().next().ok_or_else(|| Fault::Invalid(format!("`{kind}` has no output")).into())
+    }
+
+    fn outputs(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+        match fold::fold(node) {
+            Some(outputs) => Ok(outputs),
+            None => lower::lower(self, node),
+        }
     }
 
     pub fn storage(&mut self, storage: Storage) -> StorageId {
