@@ -31,12 +31,13 @@ pub enum Shader {
     Cumulate,
     Triangle,
     Pick,
+    Volume,
 }
 
 impl Shader {
     /// Every shader.
     #[cfg(test)]
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::PointwiseFloat,
         Self::PointwiseInt,
         Self::PointwiseLong,
@@ -59,6 +60,7 @@ impl Shader {
         Self::Cumulate,
         Self::Triangle,
         Self::Pick,
+        Self::Volume,
     ];
 
     /// The files that make it up.
@@ -90,6 +92,7 @@ impl Shader {
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],
+            Self::Volume => &[ACTIVATION, include_str!("shaders/volume.wgsl")],
             Self::Taps => &[GRID, include_str!("shaders/taps.wgsl")],
         }
     }

@@ -8,79 +8,20 @@ use super::{
     },
     movement::permute,
     pointwise::{convert, widened},
+    volume,
+    windows::{Windows, image},
 };
 use burst_host::nouns::{Element, Spec};
 
-/// The windows of an image: what convolutions and pools share.
-pub struct Windows {
-    pub kernel: [usize; 2],
-    pub strides: [usize; 2],
-    /// Before and after, rows then columns.
-    pub begin: [usize; 2],
-    pub end: [usize; 2],
-    pub dilations: [usize; 2],
-    pub output: [usize; 2],
-}
-
-impl Windows {
-    /// Windows over an image of `input` rows and columns; `up` lets the last one pass the end.
-    pub fn new(node: &Node<'_>, input: [usize; 2], kernel: &[usize], up: bool) -> Result<Self, Halt> {
-        let axes = kernel.len();
-        let list = |name: &str, default: i64, length: usize| -> Result<Vec<i64>, Halt> {
-            let values = node.ints(name).unwrap_or_else(|| vec![default; length]);
-            let whole = values.len() == length && values.iter().all(|&value| value >= 0);
-            if whole { Ok(values) } else { Err(node.invalid(&format!("`{name}` is {values:?}"))) }
-        };
-        let (strides, dilations) = (list("strides", 1, axes)?, list("dilations", 1, axes)?);
-        let pads = list("pads", 0, 2 * axes)?;
-        // A row of an image stands for a line.
-        let pair = |values: &[i64], fill: usize| match *values {
-            [columns] => [fill, columns as usize],
-            [rows, columns] => [rows as usize, columns as usize],
-            _ => [fill, fill],
-        };
-        let kernel = pair(&kernel.iter().map(|&extent| extent as i64).collect::<Vec<_>>(), 1);
-        let (strides, dilations) = (pair(&strides, 1), pair(&dilations, 1));
-        if strides.contains(&0) || dilations.contains(&0) || kernel.contains(&0) {
-            return Err(node.invalid("a stride, dilation or kernel of 0"));
-        }
-        let (mut begin, mut end) = (pair(&pads[..axes], 0), pair(&pads[axes..], 0));
-        let mut output = [0; 2];
-        let rule = node.text("auto_pad", "NOTSET");
-        for axis in 0..2 {
-            let reach = (kernel[axis] - 1) * dilations[axis] + 1;
-            if rule.starts_with("SAME") {
-                output[axis] = input[axis].div_ceil(strides[axis]);
-                let all = ((output[axis].max(1) - 1) * strides[axis] + reach).saturating_sub(input[axis]);
-                let less = all / 2;
-                (begin[axis], end[axis]) = if rule == "SAME_UPPER" { (less, all - less) } else { (all - less, less) };
-            } else {
-                let room = (input[axis] + begin[axis] + end[axis]).checked_sub(reach);
-                let room = room.ok_or_else(|| node.invalid("the kernel is larger than the padded image"))?;
-                output[axis] = room / strides[axis] + 1;
-                let rest = room % strides[axis] != 0;
-                // A window that begins beyond the image is not one.
-                if up && rest && output[axis] * strides[axis] < input[axis] + begin[axis] {
-                    output[axis] += 1;
-                }
-            }
-        }
-        Ok(Self { kernel, strides, begin, end, dilations, output })
-    }
-}
-
-/// Batch, channels, rows and columns; a line is an image of one row.
-pub fn image(node: &Node<'_>, x: &Placed) -> Result<[usize; 4], Halt> {
-    match *x.extents() {
-        [n, c, w] => Ok([n, c, 1, w]),
-        [n, c, h, w] => Ok([n, c, h, w]),
-        _ => Err(node.unsupported("volumes")),
-    }
-}
-
 pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let element = node.spec(0)?.element;
+    let (element, rank) = (node.spec(0)?.element, node.spec(0)?.shape.extents().len());
+    if rank == 5 {
+        return volume::conv(planner, node);
+    }
     let (x, w) = (widened(planner, node, node.input(0))?, widened(planner, node, node.input(1))?);
+    if w.extents().len() != rank {
+        return Err(node.invalid("weights of another rank than the input"));
+    }
     let bias = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
     let [n, c, h_in, w_in] = image(node, &x)?;
     let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);

@@ -14,6 +14,9 @@ mod pool;
 mod quantize;
 mod reduce;
 mod resize;
+mod transposed;
+mod volume;
+mod windows;
 
 use super::planner::{Halt, Node, Planner, Value};
 use burst_host::nouns::{Attribute, Fault, Graph, Op};
@@ -30,9 +33,11 @@ const OPS: &[(&str, Lower)] = &[
     ("Cast", pointwise::cast),
     ("CastLike", pointwise::cast_like),
     ("Clip", pointwise::clip),
+    ("Col2Im", transposed::columns_to_image),
     ("Concat", movement::concat),
     ("ConstantOfShape", control::known),
     ("Conv", convolve::conv),
+    ("ConvTranspose", transposed::conv),
     ("CumProd", order::cumulative_product),
     ("CumSum", order::cumulative_sum),
     ("DepthToSpace", movement::depth_to_space),
@@ -44,6 +49,7 @@ const OPS: &[(&str, Lower)] = &[
     ("GatherElements", gather::gather_elements),
     ("Gemm", matrix::gemm),
     ("GlobalAveragePool", reduce::global_average),
+    ("GlobalLpPool", pool::global_lp),
     ("GlobalMaxPool", reduce::global_max),
     ("GroupNormalization", normalize::group),
     ("Hardmax", reduce::hardmax),

@@ -4,49 +4,90 @@ use super::{
     super::{
         kernels::{Kernel, Shader},
         plan::ITERATIONS_MAX,
-        planner::{Halt, Node, Planner, Value, grid},
+        planner::{Halt, Node, Placed, Planner, Value, grid},
     },
-    convolve::{Windows, image},
     pointwise::{convert, widened},
+    windows::{Windows, volume},
 };
-use burst_host::nouns::{Element, Spec};
+use burst_host::nouns::{Attribute, Element, Shape, Spec};
 
+const MAX: u32 = 0;
+const MEAN: u32 = 1;
+const NORM: u32 = 2;
+/// Where the largest is, along the rows or along the columns first.
+const PLACE: u32 = 3;
+const PLACE_BY_COLUMNS: u32 = 4;
+
+/// The largest of each window, and where it was.
 pub fn max(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    let x = match element {
+        Element::U8 | Element::I8 => {
+            let narrow = planner.place(node.input(0))?;
+            convert(planner, node, &narrow, Element::Fp32)?
+        }
+        _ => widened(planner, node, node.input(0))?,
+    };
+    let largest = pool(planner, node, &x, MAX)?;
+    let mut results = vec![convert(planner, node, &largest, element)?.into()];
     if node.op.outputs.get(1).is_some_and(|name| !name.is_empty()) {
-        return Err(node.unsupported("the indices"));
+        let mode = if node.int("storage_order", 0) == 1 { PLACE_BY_COLUMNS } else { PLACE };
+        results.push(pool(planner, node, &x, mode)?.into());
     }
-    pool(planner, node, 0)
+    Ok(results)
 }
 
 pub fn average(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    pool(planner, node, 1)
+    floats(planner, node, MEAN)
 }
 
 pub fn lp(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    pool(planner, node, 2)
+    floats(planner, node, NORM)
 }
 
-fn pool(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
+/// One window over everything.
+pub fn global_lp(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let extents = node.spec(0)?.shape.extents().iter().skip(2);
+    let kernel = Attribute::Ints(extents.map(|&extent| extent as i64).collect());
+    let attributes = vec![("kernel_shape".into(), kernel), ("p".into(), Attribute::Int(node.int("p", 2)))];
+    Ok(vec![planner.apply("LpPool", attributes, vec![node.input(0).clone()])?])
+}
+
+fn floats(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
     let x = widened(planner, node, node.input(0))?;
-    let [n, c, h, w] = image(node, &x)?;
-    let kernel = node.ints("kernel_shape").ok_or_else(|| node.invalid("no kernel_shape"))?;
+    let y = pool(planner, node, &x, mode)?;
+    Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+fn pool(planner: &mut Planner, node: &Node<'_>, x: &Placed, mode: u32) -> Result<Placed, Halt> {
+    let ([n, c], input) = volume(node, x)?;
+    let axes = x.extents().len() - 2;
+    let kernel = node.ints("kernel_shape").unwrap_or_default();
     let kernel: Vec<usize> = kernel.iter().map(|&extent| extent.max(0) as usize).collect();
-    let windows = Windows::new(node, [h, w], &kernel, node.int("ceil_mode", 0) == 1)?;
-    if windows.kernel[0] * windows.kernel[1] > ITERATIONS_MAX {
+    if kernel.len() != axes {
+        return Err(node.invalid("`kernel_shape` needs an extent for each axis"));
+    }
+    let windows = Windows::new(node, input, &kernel, node.int("ceil_mode", 0) == 1)?;
+    if windows.rounds() > ITERATIONS_MAX {
         return Err(node.unsupported("a window of that size"));
     }
     let mut extents = vec![n, c];
-    extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
-    let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
-    let mut parameters = [spec.shape.elements(), h, w].map(|value| value as u32).to_vec();
-    let Windows { kernel, strides, begin, end, dilations, output } = windows;
-    for pair in [output, kernel, strides, begin, end, dilations] {
-        parameters.extend(pair.map(|value| value as u32));
-    }
-    parameters.push((node.int("p", 2) as f32).to_bits());
+    extents.extend(&windows.output[3 - axes..]);
+    let element = if matches!(mode, PLACE | PLACE_BY_COLUMNS) { Element::I64 } else { Element::Fp32 };
+    let spec = Spec { element, shape: node.shape(extents)? };
+    let parameters = parameters(node, &spec.shape, input, &windows);
     let constants = [("MODE", mode), ("COUNT_PADS", node.int("count_include_pad", 0) as u32)];
     let groups = grid(spec.shape.elements());
-    let y = planner.dispatch(Kernel::new(Shader::Pool, constants), parameters, &[&x], spec, groups)?;
-    Ok(vec![convert(planner, node, &y, element)?.into()])
+    planner.dispatch(Kernel::new(Shader::Pool, constants), parameters, &[x], spec, groups)
+}
+
+fn parameters(node: &Node<'_>, shape: &Shape, input: [usize; 3], windows: &Windows<3>) -> Vec<u32> {
+    let Windows { kernel, strides, begin, end, dilations, output } = windows;
+    let mut parameters = vec![shape.elements() as u32];
+    for numbers in [&input, output, kernel, strides, begin, end, dilations] {
+        parameters.extend(numbers.map(|value| value as u32));
+    }
+    parameters.push((node.int("p", 2) as f32).to_bits());
+    parameters
 }
