@@ -3,7 +3,10 @@
 use super::house;
 use burst_host::{
     mechanisms::sandbox::{Capacity, Sandbox},
-    nouns::manifest::{AcceleratorChoice, Limits},
+    nouns::{
+        Manifest,
+        manifest::{AcceleratorChoice, Limits},
+    },
 };
 use miette::Result;
 use std::{fs, thread};
@@ -79,7 +82,7 @@ fn open_files() -> String {
 }
 
 async fn device(choice: AcceleratorChoice) -> String {
-    match house::accelerator(choice, None).await {
+    match house::accelerator(&Manifest { accelerator: choice, ..Manifest::default() }).await {
         Ok(accelerator) => accelerator.describe().to_string(),
         Err(error) => error.to_string(),
     }

@@ -5,13 +5,14 @@ use burst_adapters::{cpu::CpuAccelerator, onnx, registry::Directory};
 use burst_host::{
     loops::deploy::{Deployer, capacity},
     mechanisms::{cache::Cache, sandbox::Sandbox},
-    nouns::{Graph, manifest::AcceleratorChoice},
+    nouns::{Graph, Manifest, manifest::AcceleratorChoice},
     ports::{Accelerator, Artefact, ModelError, ModelFormat},
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     thread,
 };
@@ -26,10 +27,10 @@ impl ModelFormat for Onnx {
 }
 
 /// The accelerator that was asked for; another one never stands in for it.
-pub async fn accelerator(choice: AcceleratorChoice, device: Option<&str>) -> Result<Arc<dyn Accelerator>> {
-    match choice {
+pub async fn accelerator(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
+    match manifest.accelerator {
         AcceleratorChoice::Auto | AcceleratorChoice::Cpu => Ok(Arc::new(cpu()?)),
-        AcceleratorChoice::Gpu => gpu(device).await,
+        AcceleratorChoice::Gpu => gpu(manifest.device.as_deref(), manifest.device_max_bytes).await,
         AcceleratorChoice::Npu => {
             bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no NPU accelerator")
         }
@@ -37,17 +38,22 @@ pub async fn accelerator(choice: AcceleratorChoice, device: Option<&str>) -> Res
 }
 
 #[cfg(feature = "gpu")]
-async fn gpu(device: Option<&str>) -> Result<Arc<dyn Accelerator>> {
-    use burst_adapters::gpu::{GpuAccelerator, Wanted};
+async fn gpu(device: Option<&str>, max_bytes: Option<NonZeroUsize>) -> Result<Arc<dyn Accelerator>> {
+    use burst_adapters::gpu::{GpuAccelerator, Options, Wanted};
     let wanted = device.map_or(Wanted::Hardware, |name| Wanted::Named(name.into()));
-    let opened = GpuAccelerator::open(&wanted).await;
-    opened.map(|gpu| Arc::new(gpu) as _).map_err(|fault| {
+    let options = Options { max_bytes };
+    // Boxed and typed: what wgpu holds is nested deeper than the compiler follows from the outermost future.
+    let opening: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
+        let opened = GpuAccelerator::open_with(&wanted, options).await;
+        opened.map(|gpu| Arc::new(gpu) as Arc<dyn Accelerator>)
+    });
+    opening.await.map_err(|fault| {
         miette!(help = "`burst doctor` lists what the drivers show; `device` names one of them", "{fault}")
     })
 }
 
 #[cfg(not(feature = "gpu"))]
-async fn gpu(_: Option<&str>) -> Result<Arc<dyn Accelerator>> {
+async fn gpu(_: Option<&str>, _: Option<NonZeroUsize>) -> Result<Arc<dyn Accelerator>> {
     bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no GPU accelerator")
 }
 
@@ -64,13 +70,7 @@ pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
     let directory = directory.or_else(cache_directory).wrap_err("there is no home directory; set cache.directory")?;
     let cache = Cache::open(&directory).into_diagnostic()?;
     let registry = registry(base)?;
-    Ok(Deployer::new(
-        Arc::new(sandbox),
-        Some(cache),
-        accelerator(manifest.accelerator, manifest.device.as_deref()).await?,
-        Arc::new(registry),
-        Arc::new(Onnx),
-    ))
+    Ok(Deployer::new(Arc::new(sandbox), Some(cache), accelerator(manifest).await?, Arc::new(registry), Arc::new(Onnx)))
 }
 
 /// The files beside a manifest.

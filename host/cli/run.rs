@@ -77,7 +77,7 @@ impl Run {
     }
 
     async fn model(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
-        let accelerator = house::accelerator(self.accelerator, self.device.as_deref()).await?;
+        let accelerator = house::accelerator(&self.house()).await?;
         let program = load(&*accelerator, &self.file).await?;
         let signature = program.signature();
         let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
@@ -103,6 +103,11 @@ impl Run {
         service.answer(Request { guest: GUEST.into(), inputs, timeout: None }).await.into_diagnostic()
     }
 
+    /// A manifest without guests.
+    fn house(&self) -> Manifest {
+        Manifest { accelerator: self.accelerator, device: self.device.clone(), ..Manifest::default() }
+    }
+
     /// The smallest manifest around one guest; paths start at the root, because a guest and its models may lie anywhere.
     fn manifest(&self) -> Result<Loaded> {
         let models = self.model.iter().map(|(name, path)| Ok((name.clone(), below_root(path)?)));
@@ -112,8 +117,7 @@ impl Run {
         guest.models = models.collect::<Result<_>>()?;
         guest.pool = PoolConfig { ready: 0, max: NonZeroUsize::MIN, ..PoolConfig::default() };
         guest.limits.deadline_ms = self.deadline_ms;
-        let mut manifest =
-            Manifest { accelerator: self.accelerator, device: self.device.clone(), ..Manifest::default() };
+        let mut manifest = self.house();
         manifest.guests.insert(GUEST.into(), guest);
         Ok(Loaded { manifest, base: "/".into() })
     }

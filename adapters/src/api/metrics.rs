@@ -1,6 +1,6 @@
 //! Prometheus text, made when somebody asks: counting costs atomics, watching costs a scrape.
 
-use super::{inference::Inference, lanes::Lanes, refusal::Refusal};
+use super::{devices::Devices, inference::Inference, lanes::Lanes, refusal::Refusal};
 use axum::{
     Router,
     extract::State,
@@ -14,6 +14,7 @@ use burst_host::{
         egress::LaneCounts,
         statistics::{Histogram, Retired},
     },
+    ports::Accelerator,
 };
 pub use prometheus_client::registry::Registry;
 use prometheus_client::{
@@ -25,9 +26,14 @@ use prometheus_client::{
 use std::{fmt, sync::Arc};
 
 /// What the guests and their cameras went through.
-pub fn registry<I: Inference>(inference: Arc<I>, lanes: Vec<LaneCounts>) -> Registry {
+pub fn registry<I: Inference>(
+    inference: Arc<I>,
+    lanes: Vec<LaneCounts>,
+    devices: Vec<Arc<dyn Accelerator>>,
+) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Lanes(lanes)));
+    registry.register_collector(Box::new(Devices(devices)));
     registry.register_collector(Box::new(Guests(inference)));
     registry
 }
@@ -77,7 +83,8 @@ impl<I: Inference> Collector for Guests<I> {
             vec![(vec![], &guest.statistics.lease_wait)]
         })?;
         page.histograms("burst_compute", "The guest's call", &[], |guest| vec![(vec![], &guest.statistics.compute)])?;
-        page.leases()
+        page.leases()?;
+        page.devices()
     }
 }
 
@@ -140,6 +147,25 @@ impl Page<'_, '_> {
         })?;
         self.gauges("burst_leases_max", "The most leases, ready and busy together", &[], |guest| {
             vec![(vec![], guest.leases.max)]
+        })
+    }
+
+    fn devices(&mut self) -> fmt::Result {
+        self.gauges("burst_device_bytes", "Device memory; models may be shared by guests", &["holder"], |guest| {
+            let device = guest.device_use;
+            vec![(vec!["leases"], device.leases_bytes), (vec!["models"], device.models_bytes)]
+        })?;
+        self.gauges(
+            "burst_device_bytes_max",
+            "The most device memory of all leases together, and of each model",
+            &[],
+            |guest| vec![(vec![], guest.device_use.bytes_max)],
+        )?;
+        self.gauges("burst_device_runs", "Graph runs on the device that are not done", &[], |guest| {
+            vec![(vec![], guest.device_use.runs)]
+        })?;
+        self.gauges("burst_device_runs_max", "The most graph runs on the device at once", &[], |guest| {
+            vec![(vec![], guest.device_use.runs_max)]
         })
     }
 

@@ -1,6 +1,7 @@
 //! What clients reach over HTTP: the Open Inference Protocol, events, metrics, and what `burst ps` reads.
 
 mod body;
+mod devices;
 mod events;
 mod inference;
 mod inflate;

@@ -18,7 +18,7 @@ mod workers;
 use crate::onnx::Limits;
 use async_trait::async_trait;
 use burst_host::{
-    nouns::{Fault, Frame, Graph, Tensor, View},
+    nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
 use program::CpuProgram;
@@ -26,6 +26,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use workers::Workers;
 
 /// Every core of this box, or as many as it was given.
+#[derive(Clone)]
 pub struct CpuAccelerator {
     device: Arc<Device>,
     workers: Arc<Workers>,
@@ -47,6 +48,10 @@ impl CpuAccelerator {
 impl Accelerator for CpuAccelerator {
     fn describe(&self) -> &Device {
         &self.device
+    }
+
+    fn for_account(&self, _: &Account) -> Arc<dyn Accelerator> {
+        Arc::new(self.clone())
     }
 
     /// Host memory is where graphs read best here.

@@ -3,7 +3,7 @@
 use super::{number, plans::Plans, translate::short, workers::Workers};
 use async_trait::async_trait;
 use burst_host::{
-    nouns::{Fault, Signature, Tensor},
+    nouns::{Account, Fault, Signature, Tensor},
     ports::{Device, Program},
 };
 use std::{sync::Arc, time::Instant};
@@ -30,6 +30,10 @@ impl Program for CpuProgram {
 
     fn device(&self) -> &Device {
         &self.device
+    }
+
+    fn for_account(self: Arc<Self>, _: &Account) -> Arc<dyn Program> {
+        self
     }
 
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {

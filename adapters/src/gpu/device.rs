@@ -1,21 +1,28 @@
 //! One open GPU: what it is, whether it is still there, and how it is waited for.
 
-use super::kernels::Kernels;
+use super::{
+    flights::{Flight, Flights},
+    kernels::Kernels,
+    memory::{Memory, Shelf},
+    view::Views,
+    waiter::Waiter,
+};
 use burst_host::{
-    nouns::Fault,
+    nouns::{Fault, Ledger},
     ports::{Device as Description, DeviceKind},
 };
 use std::{
+    num::NonZeroUsize,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Duration,
+    time::Instant,
 };
-use wgpu::{Backends, DeviceType, Features, PollType};
+use wgpu::{Backends, DeviceType, Features, PollType, SubmissionIndex};
 
-/// After which a device that has not finished is taken for hung: nothing in this process can stop its work.
-const HUNG: Duration = Duration::from_secs(60);
+/// Runs of all holders together that are on the device and not done; the next one waits.
+const RUNS_MAX: usize = 256;
 
 /// Which adapter is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +33,31 @@ pub enum Wanted {
     Named(String),
 }
 
-/// An open device with its queue.
+/// How a device is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Device memory for everything together; what the driver gives when left out.
+    pub max_bytes: Option<NonZeroUsize>,
+}
+
+/// An open device with its queue, its memory and what was made for it.
 pub struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub kernels: Kernels,
     pub description: Arc<Description>,
+    pub shelf: Arc<Shelf>,
+    pub views: Views,
+    runs: Ledger,
+    flights: Flights,
+    waiter: Waiter,
+    newest: Mutex<Option<SubmissionIndex>>,
     lost: Arc<AtomicBool>,
 }
 
 impl Gpu {
     /// Opens the adapter that is wanted. Fails with `Unsupported`, naming what was seen.
-    pub async fn open(wanted: &Wanted) -> Result<Self, Fault> {
+    pub async fn open(wanted: &Wanted, options: &Options) -> Result<Self, Fault> {
         let adapter = adapter(wanted).await?;
         let limits = adapter.limits();
         let features = adapter.features() & (Features::PIPELINE_CACHE | Features::SHADER_F16);
@@ -51,26 +71,74 @@ impl Gpu {
             .request_device(&request)
             .await
             .map_err(|error| Fault::Unsupported(format!("{} can't be opened: {error}", adapter.get_info().name)))?;
-        let lost = Arc::new(AtomicBool::new(false));
-        watch(&device, lost.clone());
-        let info = adapter.get_info();
-        Ok(Self { kernels: Kernels::new(device.clone()), description: Arc::new(describe(&info)), device, queue, lost })
+        let (lost, flights) = (Arc::new(AtomicBool::new(false)), Flights::default());
+        watch(&device, lost.clone(), flights.clone());
+        let (hung, cut) = (lost.clone(), flights.clone());
+        let waiter = Waiter::start(device.clone(), move || {
+            hung.store(true, SeqCst);
+            cut.close();
+        })?;
+        let room = options.max_bytes.map_or(usize::MAX, NonZeroUsize::get);
+        Ok(Self {
+            kernels: Kernels::new(device.clone()),
+            description: Arc::new(describe(&adapter.get_info())),
+            shelf: Arc::new(Shelf::new(Ledger::new("device_max_bytes", room))),
+            views: Views::new(),
+            runs: Ledger::new("runs of the device", RUNS_MAX),
+            flights,
+            waiter,
+            newest: Mutex::default(),
+            device,
+            queue,
+            lost,
+        })
     }
 
-    /// `Err` once the device went away; it never comes back.
+    /// Its memory, on one account.
+    pub fn memory(&self, account: &Ledger) -> Memory {
+        Memory { shelf: self.shelf.clone(), account: account.clone() }
+    }
+
+    /// `Err` once the device went away; this one never comes back.
     pub fn alive(&self) -> Result<(), Fault> {
         if self.lost.load(SeqCst) { Err(Fault::DeviceLost) } else { Ok(()) }
     }
 
+    /// Hands work to the device; it is done after everything that was handed to it before.
+    pub fn submit(&self, commands: wgpu::CommandBuffer) {
+        let index = self.queue.submit([commands]);
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(index);
+    }
+
     /// Waits, off the reactor, until everything submitted so far is done.
     pub async fn settle(&self) -> Result<(), Fault> {
-        let device = self.device.clone();
-        let wait = PollType::Wait { submission_index: None, timeout: Some(HUNG) };
-        let polled = tokio::task::spawn_blocking(move || device.poll(wait)).await;
-        match polled {
-            Ok(Ok(_)) => self.alive(),
-            _ => Err(Fault::DeviceLost),
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(index) = newest {
+            self.waiter.wait(index).await?;
         }
+        self.alive()
+    }
+
+    /// A place for a run, once there is one on the holder's account and on the device.
+    pub async fn admit(&self, runs: &Ledger, deadline: Instant) -> Result<Flight, Fault> {
+        loop {
+            self.alive()?;
+            if let (Some(own), Some(shared)) = (runs.try_charge(1), self.runs.try_charge(1)) {
+                return Ok([own, shared]);
+            }
+            tokio::time::timeout_at(deadline.into(), self.settle()).await.map_err(|_| Fault::TimedOut)??;
+            // Places that are held by runs not submitted yet: let them come on.
+            tokio::task::yield_now().await;
+            if Instant::now() >= deadline {
+                return Err(Fault::TimedOut);
+            }
+        }
+    }
+
+    /// Gives the place back once everything submitted so far is done.
+    pub fn launch(&self, flight: Flight) {
+        let (flights, name) = (self.flights.clone(), self.flights.begin(flight));
+        self.queue.on_submitted_work_done(move || flights.end(name));
     }
 
     /// Runs what may allocate, and tells apart what went wrong.
@@ -79,6 +147,8 @@ impl Gpu {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
             .map(|filter| self.device.push_error_scope(filter));
         let done = work();
+        // A loss is told by polling only.
+        let _ = self.device.poll(PollType::Poll);
         let mut faults = Vec::new();
         // The innermost first.
         for scope in scopes.into_iter().rev() {
@@ -101,13 +171,13 @@ fn explain(error: &wgpu::Error) -> Fault {
     }
 }
 
-fn watch(device: &wgpu::Device, lost: Arc<AtomicBool>) {
-    let gone = lost.clone();
+fn watch(device: &wgpu::Device, lost: Arc<AtomicBool>, flights: Flights) {
     device.set_device_lost_callback(move |reason, why| {
         if reason != wgpu::DeviceLostReason::Destroyed || !why.is_empty() {
             tracing::error!(?reason, why, "the GPU was lost");
         }
-        gone.store(true, SeqCst);
+        lost.store(true, SeqCst);
+        flights.close();
     });
     // Outside of a scope nothing should fail; never a panic.
     device.on_uncaptured_error(Arc::new(move |error| tracing::error!(%error, "the GPU reports an error")));

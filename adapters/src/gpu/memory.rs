@@ -1,7 +1,8 @@
-//! Device memory: buffers that hold tensors, kept for the next tensor when the last one lets go.
+//! Device memory: buffers that hold tensors, booked before they are there, and kept for the next tensor when the last
+//! one lets go.
 
 use super::device::Gpu;
-use burst_host::nouns::{Fault, Resident, Spec};
+use burst_host::nouns::{Charge, Fault, Ledger, Resident, Spec};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -20,53 +21,71 @@ const IDLE_BYTES_MAX: u64 = 256 << 20;
 /// A block of device memory; back on the shelf when dropped.
 pub struct Block {
     pub buffer: wgpu::Buffer,
+    /// The device's memory; it stays booked while the buffer is kept. Only `drop` takes it.
+    room: Option<Charge>,
+    /// The holder's account.
+    _booked: Charge,
     shelf: Arc<Shelf>,
 }
 
 impl Resident for Block {}
 
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.shelf.keep(self.buffer.clone());
+impl Block {
+    /// Whether the block is of this device, and not of one that was lost.
+    pub fn is_of(&self, gpu: &Gpu) -> bool {
+        Arc::ptr_eq(&self.shelf, &gpu.shelf)
     }
 }
 
-/// Buffers without a tensor, by size in bytes.
-#[derive(Default)]
-struct Shelf(Mutex<Idle>);
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(room) = self.room.take() {
+            self.shelf.keep(self.buffer.clone(), room);
+        }
+    }
+}
+
+/// One device's memory, and its buffers without a tensor, by size in bytes.
+pub struct Shelf {
+    /// Everything that is allocated, idle or not.
+    room: Ledger,
+    idle: Mutex<Idle>,
+}
 
 #[derive(Default)]
 struct Idle {
     bytes: u64,
-    buffers: BTreeMap<u64, Vec<wgpu::Buffer>>,
+    buffers: BTreeMap<u64, Vec<(wgpu::Buffer, Charge)>>,
 }
 
-/// Gives out device memory.
+/// Gives out device memory on one account.
+#[derive(Clone)]
 pub struct Memory {
-    shelf: Arc<Shelf>,
+    pub shelf: Arc<Shelf>,
+    pub account: Ledger,
 }
 
 impl Memory {
-    pub fn new() -> Self {
-        Self { shelf: Arc::default() }
-    }
-
     /// A block of at least `bytes`. What it holds is not defined.
+    ///
+    /// Fails with `TooLarge` where the account or the device's bindings are too small, and with `OutOfMemory` where the
+    /// device has no room for it now.
     pub async fn block(&self, gpu: &Gpu, bytes: u64) -> Result<Arc<Block>, Fault> {
         let size = size_class(bytes);
         let limit = gpu.device.limits().max_storage_buffer_binding_size;
         if size > limit {
             return Err(Fault::TooLarge(format!("a tensor of {bytes} bytes; this GPU binds {limit} at most")));
         }
-        let buffer = match self.shelf.take(size) {
-            Some(buffer) => buffer,
-            None => gpu.guarded(|| create(&gpu.device, size)).await?,
+        let booked = self.account.charge(usize::try_from(size).unwrap_or(usize::MAX))?;
+        let (buffer, room) = match self.shelf.take(size) {
+            Some(kept) => kept,
+            None => self.shelf.create(gpu, size).await?,
         };
-        Ok(Arc::new(Block { buffer, shelf: self.shelf.clone() }))
+        Ok(Arc::new(Block { buffer, room: Some(room), _booked: booked, shelf: self.shelf.clone() }))
     }
 }
 
-fn create(device: &wgpu::Device, size: u64) -> wgpu::Buffer {
+fn buffer(device: &wgpu::Device, size: u64) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("tensor"),
         size,
@@ -88,19 +107,53 @@ fn size_class(bytes: u64) -> u64 {
 }
 
 impl Shelf {
-    fn take(&self, size: u64) -> Option<wgpu::Buffer> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let buffer = idle.buffers.get_mut(&size)?.pop()?;
-        idle.bytes -= size;
-        Some(buffer)
+    pub fn new(room: Ledger) -> Self {
+        Self { room, idle: Mutex::default() }
     }
 
-    fn keep(&self, buffer: wgpu::Buffer) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Bytes that are allocated, idle or not.
+    pub fn held_bytes(&self) -> u64 {
+        self.room.held() as u64
+    }
+
+    /// A new buffer; where there is no room for it, idle ones make some.
+    async fn create(&self, gpu: &Gpu, size: u64) -> Result<(wgpu::Buffer, Charge), Fault> {
+        match self.try_create(gpu, size).await {
+            Err(Fault::OutOfMemory) => {
+                self.clear();
+                // A buffer is freed once the device is done with it.
+                gpu.settle().await?;
+                self.try_create(gpu, size).await
+            }
+            created => created,
+        }
+    }
+
+    async fn try_create(&self, gpu: &Gpu, size: u64) -> Result<(wgpu::Buffer, Charge), Fault> {
+        let amount = usize::try_from(size).map_err(|_| Fault::OutOfMemory)?;
+        let room = self.room.try_charge(amount).ok_or(Fault::OutOfMemory)?;
+        Ok((gpu.guarded(|| buffer(&gpu.device, size)).await?, room))
+    }
+
+    fn take(&self, size: u64) -> Option<(wgpu::Buffer, Charge)> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.buffers.get_mut(&size)?.pop()?;
+        idle.bytes -= size;
+        Some(kept)
+    }
+
+    fn keep(&self, buffer: wgpu::Buffer, room: Charge) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let size = buffer.size();
         if idle.bytes + size <= IDLE_BYTES_MAX {
             idle.bytes += size;
-            idle.buffers.entry(size).or_default().push(buffer);
+            idle.buffers.entry(size).or_default().push((buffer, room));
         }
+    }
+
+    /// Lets go of all idle buffers.
+    pub fn clear(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(idle);
     }
 }

@@ -5,10 +5,13 @@
 //! ```
 
 mod device;
+mod flights;
 mod fold;
 mod kernels;
+mod lasting;
 mod lower;
 mod memory;
+mod model;
 mod plan;
 mod planner;
 mod program;
@@ -18,57 +21,76 @@ mod tests;
 mod trail;
 mod transfer;
 mod view;
+mod waiter;
 
 use crate::onnx::{self, Limits};
 use async_trait::async_trait;
 use burst_host::{
-    nouns::{Fault, Frame, Graph, Tensor, View},
+    nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
-use device::Gpu;
-pub use device::Wanted;
-use memory::Memory;
-use program::GpuProgram;
+pub use device::{Options, Wanted};
+use lasting::Lasting;
+use model::GpuModel;
 use std::sync::Arc;
-use view::Views;
 
-/// One GPU.
+/// One GPU, for one holder.
 pub struct GpuAccelerator {
-    gpu: Arc<Gpu>,
-    memory: Arc<Memory>,
-    views: Views,
+    lasting: Arc<Lasting>,
+    account: Account,
     limits: Limits,
 }
 
 impl GpuAccelerator {
     /// Opens the GPU that is wanted. Takes tens of milliseconds.
     pub async fn open(wanted: &Wanted) -> Result<Self, Fault> {
-        let gpu = Gpu::open(wanted).await?;
-        Ok(Self { gpu: Arc::new(gpu), memory: Arc::new(Memory::new()), views: Views::new(), limits: Limits::default() })
+        Self::open_with(wanted, Options::default()).await
+    }
+
+    /// The same, with limits.
+    pub async fn open_with(wanted: &Wanted, options: Options) -> Result<Self, Fault> {
+        let lasting = Arc::new(Lasting::open(wanted, options).await?);
+        Ok(Self { lasting, account: Account::unlimited(), limits: Limits::default() })
+    }
+
+    /// Loses the device, as a driver that crashes does: for tests of what follows.
+    #[cfg(any(test, feature = "conformance"))]
+    pub fn lose(&self) {
+        self.lasting.last().device.destroy();
     }
 }
 
 #[async_trait]
 impl Accelerator for GpuAccelerator {
     fn describe(&self) -> &Device {
-        &self.gpu.description
+        &self.lasting.description
+    }
+
+    fn for_account(&self, account: &Account) -> Arc<dyn Accelerator> {
+        Arc::new(Self { lasting: self.lasting.clone(), account: account.clone(), limits: self.limits.clone() })
+    }
+
+    fn held_bytes(&self) -> Option<u64> {
+        Some(self.lasting.last().shelf.held_bytes())
     }
 
     async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        let block = transfer::place(&self.gpu, &self.memory, &tensor).await?;
+        let gpu = self.lasting.get().await?;
+        let block = transfer::place(&gpu, &gpu.memory(&self.account.bytes), &tensor).await?;
         Ok(Tensor::device(tensor.spec().clone(), block))
     }
 
     async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        transfer::download(&self.gpu, tensor).await
+        transfer::download(&*self.lasting.get().await?, tensor).await
     }
 
     async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        self.views.view(&self.gpu, &self.memory, frame, view).await
+        let gpu = self.lasting.get().await?;
+        gpu.views.view(&gpu, &gpu.memory(&self.account.bytes), frame, view).await
     }
 
     async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
         let inlined = onnx::inline(graph, &self.limits)?;
-        Ok(Arc::new(GpuProgram::load(self, inlined).await?))
+        Ok(Arc::new(GpuModel::load(self.lasting.clone(), inlined, self.account.clone()).await?))
     }
 }

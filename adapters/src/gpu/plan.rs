@@ -270,7 +270,7 @@ impl Plan {
         for (output, to) in self.outputs.iter().zip(results) {
             encoder.copy_buffer_to_buffer(&output.from.buffer, 0, &to.buffer, 0, output.bytes);
         }
-        gpu.queue.submit([encoder.finish()]);
+        gpu.submit(encoder.finish());
     }
 }
 

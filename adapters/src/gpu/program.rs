@@ -1,7 +1,6 @@
 //! A model loaded on the GPU: its weights once, a trail of plans for each set of shapes.
 
 use super::{
-    GpuAccelerator,
     device::Gpu,
     lower,
     memory::{Block, Memory},
@@ -10,11 +9,7 @@ use super::{
     trail::{RECENT_MAX, Start, Then, Trail},
     transfer,
 };
-use async_trait::async_trait;
-use burst_host::{
-    nouns::{Extent, Fault, Graph, Op, Port, Signature, Spec, Tensor},
-    ports::{Device, Program},
-};
+use burst_host::nouns::{Extent, Fault, Graph, Ledger, Op, Port, Signature, Spec, Tensor};
 use bytes::Bytes;
 use std::{
     collections::BTreeSet,
@@ -25,13 +20,14 @@ use std::{
 /// Times that a run may stop to read numbers back.
 const STOPS_MAX: usize = 256;
 
-/// A loaded graph.
+/// A graph loaded on one device.
 pub struct GpuProgram {
     pub(super) gpu: Arc<Gpu>,
-    pub(super) memory: Arc<Memory>,
-    pub(super) graph: Graph,
+    /// For weights and plans.
+    pub(super) memory: Memory,
+    pub(super) graph: Arc<Graph>,
     pub(super) weights: Weights,
-    signature: Signature,
+    pub(super) signature: Signature,
     /// Inputs whose numbers decide over shapes; learned from the first plan.
     by_value: Mutex<BTreeSet<usize>>,
     trails: Recent<Key, Trail>,
@@ -47,11 +43,11 @@ pub(super) struct Key {
 
 impl GpuProgram {
     /// Checks that every operator is known here, and makes the plan of a graph whose extents are.
-    pub async fn load(accelerator: &GpuAccelerator, graph: Graph) -> Result<Self, Fault> {
+    pub async fn load(gpu: Arc<Gpu>, memory: Memory, graph: Arc<Graph>) -> Result<Self, Fault> {
         supported(&graph.ops)?;
         let mut program = Self {
-            gpu: accelerator.gpu.clone(),
-            memory: accelerator.memory.clone(),
+            gpu,
+            memory,
             signature: graph.signature(),
             graph,
             weights: Weights::default(),
@@ -106,10 +102,10 @@ impl GpuProgram {
         Ok(Key { specs: inputs.iter().map(|input| input.spec().clone()).collect(), values })
     }
 
-    async fn blocks(&self, tensors: &[Tensor]) -> Result<Vec<Arc<Block>>, Fault> {
+    async fn blocks(&self, tensors: &[Tensor], memory: &Memory) -> Result<Vec<Arc<Block>>, Fault> {
         let mut blocks = Vec::with_capacity(tensors.len());
         for tensor in tensors {
-            blocks.push(transfer::place(&self.gpu, &self.memory, tensor).await?);
+            blocks.push(transfer::place(&self.gpu, memory, tensor).await?);
         }
         Ok(blocks)
     }
@@ -136,29 +132,29 @@ fn supported(ops: &[Op]) -> Result<(), Fault> {
     Ok(())
 }
 
-#[async_trait]
-impl Program for GpuProgram {
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn device(&self) -> &Device {
-        &self.gpu.description
-    }
-
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        self.signature.fits(&inputs)?;
+impl GpuProgram {
+    /// Computes every output, into `memory`; counts as one of `runs` until the device has done it.
+    pub async fn run(
+        &self,
+        inputs: &[Tensor],
+        deadline: Instant,
+        memory: &Memory,
+        runs: &Ledger,
+    ) -> Result<Vec<Tensor>, Fault> {
+        self.signature.fits(inputs)?;
         in_time(deadline)?;
-        let mut trail = self.trail(&inputs).await?;
-        let mut given = self.blocks(&inputs).await?;
+        let mut trail = self.trail(inputs).await?;
+        let mut given = self.blocks(inputs, memory).await?;
         for _ in 0..STOPS_MAX {
             in_time(deadline)?;
-            let computed = trail.plan.run(&self.gpu, &self.memory, &given).await?;
+            let flight = self.gpu.admit(runs, deadline).await?;
+            let computed = trail.plan.run(&self.gpu, memory, &given).await?;
+            self.gpu.launch(flight);
             match &trail.then {
                 Then::End(outputs) => return Ok(outputs.iter().map(|output| output.of(&computed)).collect()),
                 Then::Read(stop) => {
                     let numbers = transfer::download(&self.gpu, &computed[0]).await?;
-                    given = self.blocks(&computed[1..]).await?;
+                    given = self.blocks(&computed[1..], memory).await?;
                     trail = stop.next(self, numbers).await?;
                 }
             }

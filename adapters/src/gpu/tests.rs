@@ -1,5 +1,7 @@
 //! The shaders without a GPU, and the conformance suite on the drivers that compute on the CPU.
 
+mod faults;
+
 use super::{GpuAccelerator, Wanted, kernels::Shader};
 use crate::{conformance, cpu};
 use burst_host::{

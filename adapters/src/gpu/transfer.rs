@@ -29,19 +29,20 @@ pub async fn upload(gpu: &Gpu, memory: &Memory, tensor: &Tensor) -> Result<Arc<B
 pub async fn place(gpu: &Gpu, memory: &Memory, tensor: &Tensor) -> Result<Arc<Block>, Fault> {
     match tensor.resident() {
         None => upload(gpu, memory, tensor).await,
-        Some(resident) => ours(resident),
+        Some(resident) => ours(gpu, resident),
     }
 }
 
-fn ours(resident: &Arc<dyn Resident>) -> Result<Arc<Block>, Fault> {
+fn ours(gpu: &Gpu, resident: &Arc<dyn Resident>) -> Result<Arc<Block>, Fault> {
     let any: Arc<dyn Any + Send + Sync> = resident.clone();
-    any.downcast::<Block>().map_err(|_| Fault::Invalid("the tensor is on another device".into()))
+    let block = any.downcast::<Block>().map_err(|_| Fault::Invalid("the tensor is on another device".into()))?;
+    if block.is_of(gpu) { Ok(block) } else { Err(Fault::DeviceLost) }
 }
 
 /// The tensor in host memory, once the device has computed it.
 pub async fn download(gpu: &Gpu, tensor: &Tensor) -> Result<Tensor, Fault> {
     let Some(resident) = tensor.resident() else { return Ok(tensor.clone()) };
-    let block = ours(resident)?;
+    let block = ours(gpu, resident)?;
     let spec = tensor.spec().clone();
     let bytes = spec.bytes().unwrap_or_default();
     let contents = read(gpu, &block, bytes).await?;
@@ -63,7 +64,7 @@ async fn read(gpu: &Gpu, block: &Block, bytes: usize) -> Result<Bytes, Fault> {
             });
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(&block.buffer, 0, &staging, 0, size);
-            gpu.queue.submit([encoder.finish()]);
+            gpu.submit(encoder.finish());
             staging
         })
         .await?;

@@ -11,7 +11,7 @@ use super::{
     transfer,
 };
 use crate::cpu::view::{Mix, Taps, check, placement, planes};
-use burst_host::nouns::{Element, Fault, Frame, Layout, Op, Rectangle, Spec, Tensor, View};
+use burst_host::nouns::{Account, Element, Fault, Frame, Layout, Op, Rectangle, Spec, Tensor, View};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -43,19 +43,21 @@ impl Views {
 
     /// The view of a frame, on the device.
     pub async fn view(&self, gpu: &Gpu, memory: &Memory, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+        // Frames and plans are the house's: guests share them.
+        let shared = gpu.memory(&Account::unlimited().bytes);
         let spec = view.spec()?;
         let crop = view.crop_within(frame.width, frame.height)?;
         check(frame, view)?;
         if !matches!(view.element, Element::Fp32 | Element::Fp16 | Element::U8) {
             return Err(Fault::Unsupported(format!("a view of {}: fp32, fp16 and u8 are", view.element)));
         }
-        let pixels = self.pixels(gpu, memory, &frame.pixels).await?;
+        let pixels = self.pixels(gpu, &shared, &frame.pixels).await?;
         let sketch = Sketch::new(frame, view, crop);
         let key = Key { spec, bytes: frame.pixels.len(), crop, layout: view.layout, parameters: sketch.parameters() };
         let plan = match self.plans.get(&key) {
             Some(plan) => plan,
             None => {
-                let plan = sketch.plan(gpu, memory, &key).await?;
+                let plan = sketch.plan(gpu, &shared, &key).await?;
                 self.plans.keep(key, plan)
             }
         };

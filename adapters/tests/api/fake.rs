@@ -5,7 +5,7 @@ use burst_adapters::{
     sinks::Broadcast,
 };
 use burst_host::{
-    loops::serve::{Answer, Deployed, Leases, Request, ServeError},
+    loops::serve::{Answer, Deployed, DeviceUse, Leases, Request, ServeError},
     mechanisms::{
         component::Start,
         statistics::{Retired, Statistics},
@@ -63,6 +63,13 @@ impl Fake {
             ready: self.ready.load(Relaxed),
             statistics: Arc::clone(&self.statistics),
             leases: Leases { ready: 8, busy: 1, waiting: 0, floor: 8, max: 128 },
+            device_use: DeviceUse {
+                leases_bytes: 4096,
+                models_bytes: 1 << 20,
+                bytes_max: 1 << 30,
+                runs: 2,
+                runs_max: 32,
+            },
         }
     }
 
@@ -157,7 +164,7 @@ impl House {
         change(&mut limits);
         let fake = Arc::new(Fake { statistics: Arc::default(), ready: AtomicBool::new(true), running: Arc::default() });
         let events = Arc::new(Broadcast::new(NonZeroUsize::new(16).unwrap(), 2));
-        let metrics = Arc::new(metrics::registry(Arc::clone(&fake), Vec::new()));
+        let metrics = Arc::new(metrics::registry(Arc::clone(&fake), Vec::new(), Vec::new()));
         let router = Api { inference: Arc::clone(&fake), events: Arc::clone(&events), metrics }.router(&limits);
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -71,6 +71,11 @@ async fn metrics_are_openmetrics_text() {
         r#"burst_leases{guest="echo",state="busy"} 1"#,
         r#"burst_leases_floor{guest="echo"} 8"#,
         r#"burst_leases_max{guest="echo"} 128"#,
+        r#"burst_device_bytes{guest="echo",holder="leases"} 4096"#,
+        r#"burst_device_bytes{guest="echo",holder="models"} 1048576"#,
+        r#"burst_device_bytes_max{guest="echo"} 1073741824"#,
+        r#"burst_device_runs{guest="echo"} 2"#,
+        r#"burst_device_runs_max{guest="echo"} 32"#,
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }

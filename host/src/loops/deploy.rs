@@ -12,8 +12,8 @@ use crate::{
         statistics::Statistics,
     },
     nouns::{
-        Digest, Fault, Manifest, Port, Signature,
-        manifest::{Guest, PortConfig},
+        Account, Digest, Fault, Manifest, Port, Signature,
+        manifest::{Guest, Limits, PortConfig},
     },
     ports::{Accelerator, Artefact, ModelError, ModelFormat, Program, Registry, RegistryError},
 };
@@ -110,37 +110,39 @@ impl Deployer {
         let component = self.registry.fetch(&config.component, COMPONENT_MAX_BYTES).await;
         let component = component.map_err(DeployError::Component)?;
         let (mut models, mut digests) = (BTreeMap::new(), BTreeMap::new());
+        let account = Account::of(&config.limits);
         for (name, reference) in &config.models {
-            let program = self.load(reference).await;
+            let program = self.load(reference, &config.limits).await;
             let (digest, program) = program.map_err(|source| DeployError::Model { name: name.clone(), source })?;
-            models.insert(name.clone(), program);
+            models.insert(name.clone(), program.for_account(&account));
             digests.insert(name.clone(), digest);
         }
-        let grants =
-            Grants { accelerator: self.accelerator.clone(), models, digests, cameras, limits: config.limits.clone() };
+        let accelerator = self.accelerator.for_account(&account);
+        let grants = Grants { accelerator, models, digests, cameras, limits: config.limits.clone(), account };
         let guest = CompiledGuest::new(self.sandbox.clone(), self.cache.as_ref(), &component, Arc::new(grants));
         Ok(guest.await?)
     }
 
     /// Loads a model, or shares it with the guests that have it already.
-    async fn load(&self, reference: &str) -> Result<(Digest, Arc<dyn Program>), LoadError> {
+    async fn load(&self, reference: &str, limits: &Limits) -> Result<(Digest, Arc<dyn Program>), LoadError> {
         let model = self.registry.fetch(reference, MODEL_MAX_BYTES).await?;
         let mut programs = self.programs.lock().await;
         if let Some(program) = programs.get(&model.digest).and_then(Weak::upgrade) {
             return Ok((model.digest, program));
         }
         let digest = model.digest;
-        let program = self.decode_and_load(model).await?;
+        let program = self.decode_and_load(model, limits).await?;
         programs.retain(|_, program| program.strong_count() > 0);
         programs.insert(digest, Arc::downgrade(&program));
         Ok((digest, program))
     }
 
-    async fn decode_and_load(&self, model: Artefact) -> Result<Arc<dyn Program>, LoadError> {
+    async fn decode_and_load(&self, model: Artefact, limits: &Limits) -> Result<Arc<dyn Program>, LoadError> {
         let format = self.format.clone();
         let graph = tokio::task::spawn_blocking(move || format.decode(&model)).await;
         let graph = graph.map_err(|error| ModelError(format!("the model can't be read: {error}")))??;
-        Ok(self.accelerator.load(&graph).await?)
+        // An account of its own: other guests may go on with the model after this one is gone.
+        Ok(self.accelerator.for_account(&Account::of(limits)).load(&graph).await?)
     }
 }
 

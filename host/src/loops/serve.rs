@@ -9,7 +9,7 @@ use crate::{
         pool::{Lease, Offer, Pool},
         statistics::{Retired, Statistics},
     },
-    nouns::{Digest, Signature, Tensor, manifest::Limits},
+    nouns::{Account, Digest, Signature, Tensor, manifest::Limits},
     ports::{Accelerator, Device},
 };
 use arc_swap::ArcSwap;
@@ -92,6 +92,21 @@ pub struct Deployed {
     pub answers: bool,
     pub statistics: Arc<Statistics>,
     pub leases: Leases,
+    pub device_use: DeviceUse,
+}
+
+/// What a guest has of its device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceUse {
+    /// Tensors of all its leases, and graphs that they built.
+    pub leases_bytes: usize,
+    /// Weights and plans of the models that it opens, whoever shares them.
+    pub models_bytes: usize,
+    /// The most of the one, and of each model.
+    pub bytes_max: usize,
+    /// Runs on the device that are not done.
+    pub runs: usize,
+    pub runs_max: usize,
 }
 
 /// The guests of this host, by name.
@@ -165,6 +180,19 @@ impl Deployment {
             answers: self.answers,
             statistics: self.statistics.clone(),
             leases: self.pool.leases(),
+            device_use: self.device_use(),
+        }
+    }
+
+    fn device_use(&self) -> DeviceUse {
+        let grants = self.pool.guest().grants();
+        let Account { bytes, runs } = &grants.account;
+        DeviceUse {
+            leases_bytes: bytes.held(),
+            models_bytes: grants.models.values().map(|program| program.held_bytes() as usize).sum(),
+            bytes_max: bytes.limit(),
+            runs: runs.held(),
+            runs_max: runs.limit(),
         }
     }
 

@@ -9,7 +9,6 @@ pub mod feed;
 pub mod imports;
 pub mod live;
 pub mod pool;
-pub mod quota;
 pub mod sandbox;
 mod snapshot;
 pub mod statistics;

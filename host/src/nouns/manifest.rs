@@ -20,6 +20,9 @@ pub struct Manifest {
     /// A part of the GPU's name or driver, where `accelerator` is `gpu`. A driver that computes on the CPU is taken only
     /// by its name.
     pub device: Option<String>,
+    /// Device memory for everything together: models, plans, tensors and buffers kept for the next ones. What the driver
+    /// gives when left out.
+    pub device_max_bytes: Option<NonZeroUsize>,
     /// What may be compiled and kept on disk.
     pub cache: Cache,
     /// By the name that guests open them with.
@@ -214,6 +217,11 @@ pub struct Limits {
     pub memory_max_bytes: NonZeroUsize,
     /// Tensors that the guest holds at once, in bytes.
     pub tensor_max_bytes: NonZeroUsize,
+    /// Device memory of all leases of the guest together, in bytes: tensors, and graphs that they build with weights and
+    /// plans. As much again for each model that it opens, whoever shares it.
+    pub device_max_bytes: NonZeroUsize,
+    /// Graph runs of all leases together that are on the device and not done; the next one waits.
+    pub device_runs_max: NonZeroUsize,
     /// Handles that the guest holds at once.
     pub handles_max: NonZeroUsize,
     /// What one call may hand to the host as lists and strings, in bytes.
@@ -231,6 +239,8 @@ impl Default for Limits {
             deadline_ms: nonzero_ms(1_000),
             memory_max_bytes: nonzero(64 << 20),
             tensor_max_bytes: nonzero(128 << 20),
+            device_max_bytes: nonzero(1 << 30),
+            device_runs_max: nonzero(32),
             handles_max: nonzero(1024),
             call_max_bytes: nonzero(16 << 20),
         }

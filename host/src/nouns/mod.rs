@@ -6,6 +6,7 @@ mod fault;
 mod frame;
 mod graph;
 mod graph_print;
+mod ledger;
 pub mod manifest;
 mod signature;
 mod tensor;
@@ -16,6 +17,7 @@ pub use event::{Event, Label, Record, RecordValue, Region, Vocabulary, Vocabular
 pub use fault::Fault;
 pub use frame::{ColourSpace, Frame, Matrix, PixelFormat, Range};
 pub use graph::{Attribute, Function, Graph, Op, Opset};
+pub use ledger::{Account, Charge, Ledger};
 pub use manifest::Manifest;
 pub use signature::{Extent, Port, Signature};
 pub use tensor::{Element, Resident, Shape, ShapeError, Spec, Tensor};

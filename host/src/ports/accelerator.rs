@@ -1,6 +1,6 @@
 //! What computes graphs: a CPU, a GPU, an NPU, a process elsewhere.
 
-use crate::nouns::{Fault, Frame, Graph, Signature, Tensor, View};
+use crate::nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View};
 use async_trait::async_trait;
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -42,6 +42,15 @@ pub trait Accelerator: Send + Sync {
     /// What it is. Never waits.
     fn describe(&self) -> &Device;
 
+    /// The same device for one holder: what it allocates on it is booked there before it is allocated, and given back
+    /// with the last handle. Where host memory is the device's, there is nothing to book.
+    fn for_account(&self, account: &Account) -> Arc<dyn Accelerator>;
+
+    /// Device memory that is allocated now, buffers kept for the next tensor too; `None` where it is the host's.
+    fn held_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Moves a host tensor to where graphs read it best.
     async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault>;
 
@@ -51,7 +60,7 @@ pub trait Accelerator: Send + Sync {
     /// Makes a tensor out of a frame: `[1, c, h, w]` or `[1, h, w, c]`.
     async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault>;
 
-    /// Compiles a graph. Fails with `Unsupported` and the operator's name rather than computing anything elsewhere.
+    /// Compiles a graph; weights and plans are on this accelerator's account. Fails with `Unsupported` and the operator's name rather than computing anything elsewhere.
     async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault>;
 }
 
@@ -63,6 +72,14 @@ pub trait Program: Send + Sync {
 
     /// What computes it.
     fn device(&self) -> &Device;
+
+    /// The same program for one holder: what its runs give is on that account, weights and plans stay where they are.
+    fn for_account(self: Arc<Self>, account: &Account) -> Arc<dyn Program>;
+
+    /// Device memory of weights and plans; 0 where it is the host's.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 
     /// Computes every output. Inputs may be on the host or on this program's device.
     ///

@@ -4,12 +4,9 @@ mod frames;
 mod graphs;
 mod tensors;
 
-use super::{
-    feed::Feed,
-    quota::{Charge, Ledger},
-};
+use super::feed::Feed;
 use crate::{
-    nouns::{Digest, Fault, Frame, Graph, Tensor, manifest::Limits},
+    nouns::{Account, Charge, Digest, Fault, Frame, Graph, Ledger, Tensor, manifest::Limits},
     ports::{Accelerator, Device, Program},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -28,6 +25,8 @@ pub struct Grants {
     /// By the name that the guest opens them with.
     pub cameras: BTreeMap<String, Feed>,
     pub limits: Limits,
+    /// What all leases together hold on the device.
+    pub account: Account,
 }
 
 /// The host's side of one lease.
@@ -108,7 +107,7 @@ impl GuestState {
     pub fn new(grants: Arc<Grants>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(grants.limits.handles_max.get());
-        let ledger = Ledger::new(grants.limits.tensor_max_bytes.get());
+        let ledger = Ledger::new("tensor_max_bytes", grants.limits.tensor_max_bytes.get());
         Self {
             grants,
             table,

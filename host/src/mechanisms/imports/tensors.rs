@@ -19,8 +19,9 @@ impl Host for GuestState {
 impl HostTensor for GuestState {
     async fn upload(&mut self, spec: WitSpec, data: Vec<u8>) -> Result<Resource<TensorHandle>, GuestFault> {
         let tensor = Tensor::host(Spec::try_from(&spec)?, data)?;
+        let charge = self.ledger.charge_tensor(&tensor)?;
         let tensor = self.grants.accelerator.upload(tensor).await?;
-        self.push_tensor(tensor)
+        Ok(self.table.push(TensorHandle { tensor, _charge: charge })?)
     }
 
     fn spec(&mut self, tensor: Resource<TensorHandle>) -> wasmtime::Result<WitSpec> {

@@ -1,0 +1,86 @@
+//! The thread that waits for the device: however many wait for their results, only this one is blocked.
+
+use burst_host::nouns::Fault;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use wgpu::{PollType, SubmissionIndex};
+
+/// After which a device that has not finished is taken for hung: nothing in this process can stop its work.
+const HUNG: Duration = Duration::from_secs(60);
+
+/// Sleeps while nobody waits, and ends when dropped.
+pub struct Waiter(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    waits: Mutex<Waits>,
+    arrival: Condvar,
+}
+
+#[derive(Default)]
+struct Waits {
+    /// In the order of arrival, which is nearly that of the device.
+    queue: VecDeque<(SubmissionIndex, oneshot::Sender<()>)>,
+    closed: bool,
+}
+
+impl Waiter {
+    /// Starts the thread; `hung` is called when the device does not finish.
+    pub fn start(device: wgpu::Device, hung: impl Fn() + Send + 'static) -> Result<Self, Fault> {
+        let shared = Arc::<Shared>::default();
+        let waiter = Self(shared.clone());
+        let work = move || {
+            while let Some((index, done)) = shared.next() {
+                let wait = PollType::Wait { submission_index: Some(index), timeout: Some(HUNG) };
+                match device.poll(wait) {
+                    Ok(_) => drop(done.send(())),
+                    Err(error) => {
+                        tracing::error!(%error, "the GPU does not finish its work");
+                        hung();
+                    }
+                }
+            }
+        };
+        thread::Builder::new().name("burst-gpu".into()).spawn(work).map_err(|_| Fault::OutOfMemory)?;
+        Ok(waiter)
+    }
+
+    /// Waits until the device has done everything up to `index`, and has told everybody who asked for it.
+    pub async fn wait(&self, index: SubmissionIndex) -> Result<(), Fault> {
+        let (done, finished) = oneshot::channel();
+        self.0.lock().queue.push_back((index, done));
+        self.0.arrival.notify_one();
+        finished.await.map_err(|_| Fault::DeviceLost)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.arrival.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until somebody waits; who gave up is passed over.
+    fn next(&self) -> Option<(SubmissionIndex, oneshot::Sender<()>)> {
+        let mut waits = self.lock();
+        loop {
+            match waits.queue.pop_front() {
+                _ if waits.closed => return None,
+                Some((_, done)) if done.is_closed() => {}
+                Some(wait) => return Some(wait),
+                None => waits = self.arrival.wait(waits).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
