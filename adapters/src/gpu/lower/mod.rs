@@ -1,9 +1,11 @@
 //! How each operator becomes dispatches: a row here, a function in one of the files.
 
 mod choose;
+mod compact;
 mod control;
 mod convolve;
 mod gather;
+mod locate;
 mod loss;
 mod matrix;
 mod movement;
@@ -12,9 +14,14 @@ mod order;
 pub mod pointwise;
 mod pool;
 mod quantize;
+mod rank;
 mod reduce;
 mod resize;
+mod scatter;
+mod sparse;
+mod suppress;
 mod transposed;
+mod unique;
 mod volume;
 mod windows;
 
@@ -34,6 +41,7 @@ const OPS: &[(&str, Lower)] = &[
     ("CastLike", pointwise::cast_like),
     ("Clip", pointwise::clip),
     ("Col2Im", transposed::columns_to_image),
+    ("Compress", compact::compress),
     ("Concat", movement::concat),
     ("ConstantOfShape", control::known),
     ("Conv", convolve::conv),
@@ -44,9 +52,11 @@ const OPS: &[(&str, Lower)] = &[
     ("DequantizeLinear", quantize::dequantize),
     ("Dropout", movement::identity),
     ("Expand", movement::expand),
+    ("EyeLike", sparse::eye_like),
     ("Flatten", movement::flatten),
     ("Gather", gather::gather),
-    ("GatherElements", gather::gather_elements),
+    ("GatherElements", locate::gather_elements),
+    ("GatherND", locate::gather_nd),
     ("Gemm", matrix::gemm),
     ("GlobalAveragePool", reduce::global_average),
     ("GlobalLpPool", pool::global_lp),
@@ -62,6 +72,9 @@ const OPS: &[(&str, Lower)] = &[
     ("MatMul", matrix::matmul),
     ("MaxPool", pool::max),
     ("NegativeLogLikelihoodLoss", loss::likelihood),
+    ("NonMaxSuppression", suppress::non_max),
+    ("NonZero", compact::non_zero),
+    ("OneHot", sparse::one_hot),
     ("Pad", movement::pad),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
@@ -78,6 +91,9 @@ const OPS: &[(&str, Lower)] = &[
     ("ReduceSumSquare", reduce::reduce),
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
+    ("Scatter", locate::scatter_elements),
+    ("ScatterElements", locate::scatter_elements),
+    ("ScatterND", locate::scatter_nd),
     ("Slice", movement::slice),
     ("Softmax", reduce::softmax),
     ("SoftmaxCrossEntropyLoss", loss::cross_entropy),
@@ -85,9 +101,10 @@ const OPS: &[(&str, Lower)] = &[
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),
     ("Tile", movement::tile),
-    ("TopK", order::top_k),
+    ("TopK", rank::top_k),
     ("Transpose", movement::transpose),
     ("Trilu", order::triangle),
+    ("Unique", unique::unique),
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::resize),
     ("Where", choose::select),
