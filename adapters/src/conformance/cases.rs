@@ -30,7 +30,7 @@ fn longs(extents: &[usize], values: &[i64]) -> Tensor {
 }
 
 /// Numbers without a pattern, between -1 and 1.
-fn noise(extents: &[usize], seed: u32) -> Tensor {
+pub fn noise(extents: &[usize], seed: u32) -> Tensor {
     let mut state = seed;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

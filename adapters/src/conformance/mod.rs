@@ -7,7 +7,7 @@ use burst_host::{
     nouns::{Element, Fault, Graph, Tensor},
     ports::{Accelerator, Program},
 };
-pub use cases::cases;
+pub use cases::{cases, noise};
 pub use sketch::Sketch;
 use std::{
     sync::Arc,

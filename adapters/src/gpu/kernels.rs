@@ -26,34 +26,22 @@ pub enum Shader {
     Select,
     Taps,
     View,
-    LocateElements,
-    LocateRows,
-    ScatterFloat,
-    ScatterInt,
-    ScatterLong,
-    Sort,
-    Merge,
-    Ranked,
-    Boundary,
-    Scan,
-    Compact,
-    Unravel,
-    Invert,
-    Capacity,
-    Candidates,
-    Suppress,
-    Keep,
-    Selected,
+    GatherElements,
+    Rank,
     Cumulate,
     Triangle,
     Pick,
     Volume,
+    GridSample,
+    RoiAlign,
+    Deform,
+    Determinant,
 }
 
 impl Shader {
     /// Every shader.
     #[cfg(test)]
-    pub const ALL: &[Self] = &[
+    pub const ALL: [Self; 27] = [
         Self::PointwiseFloat,
         Self::PointwiseInt,
         Self::PointwiseLong,
@@ -71,28 +59,16 @@ impl Shader {
         Self::Select,
         Self::Taps,
         Self::View,
-        Self::LocateElements,
-        Self::LocateRows,
-        Self::ScatterFloat,
-        Self::ScatterInt,
-        Self::ScatterLong,
-        Self::Sort,
-        Self::Merge,
-        Self::Ranked,
-        Self::Boundary,
-        Self::Scan,
-        Self::Compact,
-        Self::Unravel,
-        Self::Invert,
-        Self::Capacity,
-        Self::Candidates,
-        Self::Suppress,
-        Self::Keep,
-        Self::Selected,
+        Self::GatherElements,
+        Self::Rank,
         Self::Cumulate,
         Self::Triangle,
         Self::Pick,
         Self::Volume,
+        Self::GridSample,
+        Self::RoiAlign,
+        Self::Deform,
+        Self::Determinant,
     ];
 
     /// The files that make it up.
@@ -100,9 +76,6 @@ impl Shader {
         const GRID: &str = include_str!("shaders/grid.wgsl");
         const RUN: &str = include_str!("shaders/run.wgsl");
         const ELEMENT: &str = include_str!("shaders/element.wgsl");
-        const ORDER: &str = include_str!("shaders/order.wgsl");
-        const OVERLAP: &str = include_str!("shaders/overlap.wgsl");
-        const SCATTER: &str = include_str!("shaders/scatter.wgsl");
         const POINTWISE: &str = include_str!("shaders/pointwise.wgsl");
         const ACTIVATION: &str = include_str!("shaders/activation.wgsl");
         match self {
@@ -121,29 +94,17 @@ impl Shader {
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
             Self::Arg => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
             Self::Select => &[GRID, include_str!("shaders/select.wgsl")],
-            Self::LocateElements => &[GRID, include_str!("shaders/locate_elements.wgsl")],
-            Self::LocateRows => &[GRID, include_str!("shaders/locate_rows.wgsl")],
-            Self::ScatterFloat => &[GRID, ELEMENT, include_str!("shaders/lane_f32.wgsl"), SCATTER],
-            Self::ScatterInt => &[GRID, ELEMENT, include_str!("shaders/lane_i32.wgsl"), SCATTER],
-            Self::ScatterLong => &[GRID, ELEMENT, include_str!("shaders/lane_i64.wgsl"), SCATTER],
-            Self::Sort => &[GRID, ELEMENT, ORDER, include_str!("shaders/sort.wgsl")],
-            Self::Merge => &[GRID, ELEMENT, ORDER, include_str!("shaders/merge.wgsl")],
-            Self::Ranked => &[GRID, include_str!("shaders/ranked.wgsl")],
-            Self::Boundary => &[GRID, ELEMENT, ORDER, include_str!("shaders/boundary.wgsl")],
-            Self::Scan => &[GRID, include_str!("shaders/scan.wgsl")],
-            Self::Compact => &[GRID, include_str!("shaders/compact.wgsl")],
-            Self::Unravel => &[GRID, include_str!("shaders/unravel.wgsl")],
-            Self::Invert => &[GRID, include_str!("shaders/invert.wgsl")],
-            Self::Capacity => &[include_str!("shaders/capacity.wgsl")],
-            Self::Candidates => &[GRID, include_str!("shaders/candidates.wgsl")],
-            Self::Suppress => &[GRID, OVERLAP, include_str!("shaders/suppress.wgsl")],
-            Self::Keep => &[GRID, OVERLAP, include_str!("shaders/keep.wgsl")],
-            Self::Selected => &[GRID, include_str!("shaders/selected.wgsl")],
+            Self::GatherElements => &[GRID, include_str!("shaders/gather_elements.wgsl")],
+            Self::Rank => &[GRID, include_str!("shaders/rank.wgsl")],
             Self::Cumulate => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],
             Self::Volume => &[ACTIVATION, include_str!("shaders/volume.wgsl")],
+            Self::GridSample => &[GRID, include_str!("shaders/grid_sample.wgsl")],
+            Self::RoiAlign => &[GRID, include_str!("shaders/roi_align.wgsl")],
+            Self::Deform => &[GRID, include_str!("shaders/deform.wgsl")],
+            Self::Determinant => &[GRID, include_str!("shaders/determinant.wgsl")],
             Self::Taps => &[GRID, include_str!("shaders/taps.wgsl")],
         }
     }

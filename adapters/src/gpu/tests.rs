@@ -1,23 +1,22 @@
 //! The shaders without a GPU, and the conformance suite on the drivers that compute on the CPU.
 
-mod compact;
 mod faults;
-mod lavapipe;
-mod rank;
-mod scatter;
-mod suppress;
+mod spatial;
 
 use super::{GpuAccelerator, Wanted, kernels::Shader};
-use crate::{conformance, cpu};
+use crate::{
+    conformance::{self, Case, Run, Sketch},
+    cpu,
+};
 use burst_host::{
-    nouns::{Colour, ColourSpace, Element, Fit, Frame, Layout, PixelFormat, Rectangle, Tensor, View},
+    nouns::{Attribute, Colour, ColourSpace, Element, Fit, Frame, Layout, PixelFormat, Port, Rectangle, Tensor, View},
     ports::Accelerator,
 };
 use std::time::Instant;
 
 #[test]
 fn every_shader_is_valid() {
-    for &shader in Shader::ALL {
+    for shader in Shader::ALL {
         let source = shader.source();
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
@@ -46,6 +45,44 @@ async fn lavapipe_conforms() {
     if let Some(accelerator) = open("llvmpipe").await {
         conformance::check(&accelerator).await;
     }
+}
+
+/// One operator of an opset on lavapipe; inputs that are named `c…` are constants.
+async fn check(
+    what: &str,
+    kind: &str,
+    opset: i64,
+    attributes: &[(&str, Attribute)],
+    inputs: &[(&str, Tensor)],
+    expected: &[Tensor],
+) {
+    let Some(accelerator) = open("llvmpipe").await else { return };
+    let mut sketch = Sketch::new(what);
+    for (name, tensor) in inputs {
+        let extents: Vec<_> = tensor.spec().shape.extents().iter().map(ToString::to_string).collect();
+        sketch = match name.starts_with('c') {
+            true => sketch.constant(name, tensor.clone()),
+            false => sketch.input(name, tensor.spec().element, &extents.join(" ")),
+        };
+    }
+    let names: Vec<_> = inputs.iter().map(|(name, _)| *name).collect();
+    let outputs: Vec<_> = (0..expected.len()).map(|index| format!("y{index}")).collect();
+    let mut graph = sketch.op(kind, &names.join(" "), &outputs.join(" ")).graph();
+    graph.opsets[0].version = opset;
+    graph.ops[0].attributes = attributes.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+    let port = |name: &String| Port { name: name.clone(), element: None, shape: None, optional: false };
+    graph.outputs = outputs.iter().map(port).collect();
+    let given = inputs.iter().filter(|(name, _)| !name.starts_with('c')).map(|(_, tensor)| tensor.clone());
+    let runs = vec![Run { inputs: given.collect(), expected: expected.to_vec() }];
+    conformance::check_case(&accelerator, &Case { name: what.into(), graph, runs }).await;
+}
+
+fn floats(extents: &[usize], values: &[f32]) -> Tensor {
+    Tensor::from_slice(Element::Fp32, extents, values).unwrap()
+}
+
+fn longs(values: &[i64]) -> Attribute {
+    Attribute::Ints(values.into())
 }
 
 /// Every format, fit, layout, colour and element, beside the CPU's view.

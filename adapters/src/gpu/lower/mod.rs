@@ -1,11 +1,9 @@
 //! How each operator becomes dispatches: a row here, a function in one of the files.
 
 mod choose;
-mod compact;
 mod control;
 mod convolve;
 mod gather;
-mod locate;
 mod loss;
 mod matrix;
 mod movement;
@@ -14,14 +12,10 @@ mod order;
 pub mod pointwise;
 mod pool;
 mod quantize;
-mod rank;
 mod reduce;
 mod resize;
-mod scatter;
-mod sparse;
-mod suppress;
+mod sample;
 mod transposed;
-mod unique;
 mod volume;
 mod windows;
 
@@ -33,6 +27,7 @@ type Lower = fn(&mut Planner, &Node<'_>) -> Result<Vec<Value>, Halt>;
 
 /// Operators of ONNX's own domain, besides the pointwise ones.
 const OPS: &[(&str, Lower)] = &[
+    ("AffineGrid", sample::affine_grid),
     ("ArgMax", choose::arg_max),
     ("ArgMin", choose::arg_min),
     ("AveragePool", pool::average),
@@ -41,26 +36,26 @@ const OPS: &[(&str, Lower)] = &[
     ("CastLike", pointwise::cast_like),
     ("Clip", pointwise::clip),
     ("Col2Im", transposed::columns_to_image),
-    ("Compress", compact::compress),
     ("Concat", movement::concat),
     ("ConstantOfShape", control::known),
     ("Conv", convolve::conv),
     ("ConvTranspose", transposed::conv),
     ("CumProd", order::cumulative_product),
     ("CumSum", order::cumulative_sum),
+    ("DeformConv", sample::deformed),
     ("DepthToSpace", movement::depth_to_space),
     ("DequantizeLinear", quantize::dequantize),
+    ("Det", sample::determinant),
     ("Dropout", movement::identity),
     ("Expand", movement::expand),
-    ("EyeLike", sparse::eye_like),
     ("Flatten", movement::flatten),
     ("Gather", gather::gather),
-    ("GatherElements", locate::gather_elements),
-    ("GatherND", locate::gather_nd),
+    ("GatherElements", gather::gather_elements),
     ("Gemm", matrix::gemm),
     ("GlobalAveragePool", reduce::global_average),
     ("GlobalLpPool", pool::global_lp),
     ("GlobalMaxPool", reduce::global_max),
+    ("GridSample", sample::grid_sample),
     ("GroupNormalization", normalize::group),
     ("Hardmax", reduce::hardmax),
     ("Identity", movement::identity),
@@ -72,9 +67,6 @@ const OPS: &[(&str, Lower)] = &[
     ("MatMul", matrix::matmul),
     ("MaxPool", pool::max),
     ("NegativeLogLikelihoodLoss", loss::likelihood),
-    ("NonMaxSuppression", suppress::non_max),
-    ("NonZero", compact::non_zero),
-    ("OneHot", sparse::one_hot),
     ("Pad", movement::pad),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
@@ -91,9 +83,7 @@ const OPS: &[(&str, Lower)] = &[
     ("ReduceSumSquare", reduce::reduce),
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
-    ("Scatter", locate::scatter_elements),
-    ("ScatterElements", locate::scatter_elements),
-    ("ScatterND", locate::scatter_nd),
+    ("RoiAlign", sample::roi_align),
     ("Slice", movement::slice),
     ("Softmax", reduce::softmax),
     ("SoftmaxCrossEntropyLoss", loss::cross_entropy),
@@ -101,10 +91,9 @@ const OPS: &[(&str, Lower)] = &[
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),
     ("Tile", movement::tile),
-    ("TopK", rank::top_k),
+    ("TopK", order::top_k),
     ("Transpose", movement::transpose),
     ("Trilu", order::triangle),
-    ("Unique", unique::unique),
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::resize),
     ("Where", choose::select),
