@@ -7,7 +7,6 @@
 mod device;
 mod flights;
 mod fold;
-mod inside;
 mod kernels;
 mod lasting;
 mod lower;

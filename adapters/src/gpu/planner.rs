@@ -2,12 +2,12 @@
 
 use super::{
     fold,
-    inside::{Inside, Path},
     kernels::Kernel,
     lower, memory,
     plan::{Dispatch, Draft, Step, Storage, StorageId},
 };
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
+use half::{bf16, f16};
 use std::collections::{BTreeMap, HashMap};
 
 /// A value while a graph is walked.
@@ -55,14 +55,12 @@ pub struct Planner {
     pub values: HashMap<String, Value>,
     /// What was read back of values that are computed.
     pub overrides: BTreeMap<String, Tensor>,
-    pub inside: Inside,
     opset: i64,
 }
 
 impl Planner {
     pub fn new(opset: i64) -> Self {
-        let (draft, inside) = (Draft::default(), Inside::default());
-        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, opset }
+        Self { draft: Draft::default(), values: HashMap::new(), overrides: BTreeMap::new(), opset }
     }
 
     /// Memory that is given to each run.
@@ -90,8 +88,7 @@ impl Planner {
             None => Err(Fault::Invalid(format!("nothing computes `{name}`"))),
         };
         let inputs = op.inputs.iter().map(find).collect::<Result<_, _>>()?;
-        let (part, opset) = (self.part(), self.opset);
-        let outputs = self.within(part, |planner| planner.outputs(&Node { op, opset, inputs }))?;
+        let outputs = self.outputs(&Node { op, opset: self.opset, inputs })?;
         for (name, value) in op.outputs.iter().zip(outputs) {
             let read = self.overrides.get(name).cloned().map(Value::Known);
             self.values.insert(name.clone(), read.unwrap_or(value));
@@ -99,20 +96,13 @@ impl Planner {
         Ok(())
     }
 
-    /// Lowers another operator of one output: what an operator can be made of. Where it needs the numbers of an input,
-    /// the run stops to read them.
+    /// Lowers another operator of one output: what an operator can be made of.
     pub fn apply(
         &mut self,
         kind: &str,
         attributes: Vec<(String, Attribute)>,
-        mut inputs: Vec<Value>,
+        inputs: Vec<Value>,
     ) -> Result<Value, Halt> {
-        let part = self.part();
-        for (index, input) in inputs.iter_mut().enumerate() {
-            if let Some(numbers) = self.inside.numbers.get(&of_input(&part, index)) {
-                *input = Value::Known(numbers.clone());
-            }
-        }
         let name = |(index, value): (usize, &Value)| match value {
             Value::Absent => String::new(),
             _ => format!("x{index}"),
@@ -125,23 +115,8 @@ impl Planner {
             outputs: vec!["y".into()],
             attributes,
         };
-        let node = Node { op: &op, opset: self.opset, inputs };
-        let outputs = self.within(part.clone(), |planner| planner.outputs(&node));
-        if let Err(Halt::Needs(storage)) = &outputs {
-            self.ask(&part, &node, *storage);
-        }
-        outputs?.into_iter().next().ok_or_else(|| Fault::Invalid(format!("`{kind}` has no output")).into())
-    }
-
-    /// Notes which input of a part has to be read.
-    fn ask(&mut self, part: &Path, node: &Node<'_>, storage: StorageId) {
-        let asked = node.inputs.iter().enumerate().find_map(|(index, input)| match input {
-            Value::Placed(placed) if placed.storage == storage => Some((index, placed.spec.clone())),
-            _ => None,
-        });
-        if let (Some((index, spec)), None) = (asked, &self.inside.asked) {
-            self.inside.asked = Some((of_input(part, index), spec));
-        }
+        let outputs = self.outputs(&Node { op: &op, opset: self.opset, inputs })?;
+        outputs.into_iter().next().ok_or_else(|| Fault::Invalid(format!("`{kind}` has no output")).into())
     }
 
     fn outputs(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -213,11 +188,6 @@ impl Planner {
     }
 }
 
-/// The name of an input of a part, beside those of its own parts.
-fn of_input(part: &Path, index: usize) -> Path {
-    part.iter().copied().chain([usize::MAX, index]).collect()
-}
-
 /// Workgroups of 64 for so many invocations, folded where an axis ends.
 pub fn grid(invocations: usize) -> [u32; 3] {
     const AXIS_MAX: usize = 65_535;
@@ -279,6 +249,19 @@ impl Node<'_> {
             _ => None,
         };
         wide.ok_or_else(|| self.invalid(&format!("input {index} does not hold integers")))
+    }
+
+    /// The floats of an input that have to be known.
+    pub fn floats(&self, index: usize) -> Result<Vec<f64>, Halt> {
+        let tensor = self.tensor(index)?;
+        let wide = match tensor.spec().element {
+            Element::Fp64 => tensor.to_vec::<f64>(),
+            Element::Fp32 => tensor.to_vec::<f32>().map(|values| values.into_iter().map(f64::from).collect()),
+            Element::Fp16 => tensor.to_vec::<f16>().map(|values| values.into_iter().map(f64::from).collect()),
+            Element::Bf16 => tensor.to_vec::<bf16>().map(|values| values.into_iter().map(f64::from).collect()),
+            _ => None,
+        };
+        wide.ok_or_else(|| self.invalid(&format!("input {index} does not hold floats")))
     }
 
     /// The contents of an input that have to be known.

@@ -1,6 +1,7 @@
 //! The shaders without a GPU, and the conformance suite on the drivers that compute on the CPU.
 
 mod faults;
+mod signal;
 mod spatial;
 
 use super::{GpuAccelerator, Wanted, kernels::Shader};

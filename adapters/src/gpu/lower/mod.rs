@@ -3,7 +3,11 @@
 mod choose;
 mod control;
 mod convolve;
+mod cut;
+mod dropout;
+mod einsum;
 mod gather;
+mod local;
 mod loss;
 mod matrix;
 mod movement;
@@ -15,7 +19,9 @@ mod quantize;
 mod reduce;
 mod resize;
 mod sample;
+mod signal;
 mod transposed;
+mod unpool;
 mod volume;
 mod windows;
 
@@ -32,8 +38,10 @@ const OPS: &[(&str, Lower)] = &[
     ("ArgMin", choose::arg_min),
     ("AveragePool", pool::average),
     ("BatchNormalization", normalize::batch),
+    ("BlackmanWindow", signal::blackman),
     ("Cast", pointwise::cast),
     ("CastLike", pointwise::cast_like),
+    ("CenterCropPad", cut::centred),
     ("Clip", pointwise::clip),
     ("Col2Im", transposed::columns_to_image),
     ("Concat", movement::concat),
@@ -42,11 +50,13 @@ const OPS: &[(&str, Lower)] = &[
     ("ConvTranspose", transposed::conv),
     ("CumProd", order::cumulative_product),
     ("CumSum", order::cumulative_sum),
+    ("DFT", signal::fourier),
     ("DeformConv", sample::deformed),
     ("DepthToSpace", movement::depth_to_space),
     ("DequantizeLinear", quantize::dequantize),
     ("Det", sample::determinant),
-    ("Dropout", movement::identity),
+    ("Dropout", dropout::dropout),
+    ("Einsum", einsum::einsum),
     ("Expand", movement::expand),
     ("Flatten", movement::flatten),
     ("Gather", gather::gather),
@@ -57,15 +67,22 @@ const OPS: &[(&str, Lower)] = &[
     ("GlobalMaxPool", reduce::global_max),
     ("GridSample", sample::grid_sample),
     ("GroupNormalization", normalize::group),
+    ("HammingWindow", signal::hamming),
+    ("HannWindow", signal::hann),
     ("Hardmax", reduce::hardmax),
     ("Identity", movement::identity),
     ("If", control::branch),
     ("InstanceNormalization", normalize::instance),
+    ("LRN", local::response),
     ("LayerNormalization", normalize::layer),
     ("LogSoftmax", reduce::log_softmax),
+    ("LpNormalization", local::norm),
     ("LpPool", pool::lp),
     ("MatMul", matrix::matmul),
     ("MaxPool", pool::max),
+    ("MaxUnpool", unpool::unpool),
+    ("MeanVarianceNormalization", local::mean_variance),
+    ("MelWeightMatrix", signal::mel),
     ("NegativeLogLikelihoodLoss", loss::likelihood),
     ("Pad", movement::pad),
     ("QuantizeLinear", quantize::quantize),
@@ -84,6 +101,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
     ("RoiAlign", sample::roi_align),
+    ("STFT", signal::short_time),
     ("Slice", movement::slice),
     ("Softmax", reduce::softmax),
     ("SoftmaxCrossEntropyLoss", loss::cross_entropy),

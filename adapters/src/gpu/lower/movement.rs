@@ -10,31 +10,23 @@ use super::{
 use burst_host::nouns::{Element, Shape, Spec};
 
 /// From where each element of a result is copied: the place of its first, and steps along its axes.
-struct Walk {
-    shape: Shape,
-    offset: i64,
-    strides: Vec<i64>,
-    outside: Option<Outside>,
+pub struct Walk {
+    pub shape: Shape,
+    pub offset: i64,
+    pub strides: Vec<i64>,
+    pub outside: Option<Outside>,
 }
 
 /// A walk that leaves the input.
-struct Outside {
-    mode: u32,
-    fill: [u32; 2],
-    before: Vec<i64>,
-    extents: Vec<usize>,
+pub struct Outside {
+    pub mode: u32,
+    pub fill: [u32; 2],
+    pub before: Vec<i64>,
+    pub extents: Vec<usize>,
 }
 
 pub fn identity(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let results = node.op.outputs.len();
-    if results > 1 && !node.op.outputs[1].is_empty() {
-        return Err(node.unsupported("its mask"));
-    }
-    let training = node.op.kind == "Dropout" && node.has(2) && node.numbers(2)? != [0];
-    if training {
-        return Err(node.unsupported("training"));
-    }
-    Ok(vec![node.input(0).clone(); results.max(1)])
+    Ok(vec![node.input(0).clone()])
 }
 
 pub fn reshape(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -307,7 +299,7 @@ pub fn space_to_depth(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Valu
 }
 
 /// How far elements lie apart along each axis.
-fn steps(extents: &[usize]) -> Vec<i64> {
+pub fn steps(extents: &[usize]) -> Vec<i64> {
     let mut steps = vec![1; extents.len()];
     for axis in (1..extents.len()).rev() {
         steps[axis - 1] = steps[axis] * extents[axis] as i64;
@@ -319,13 +311,7 @@ fn size(node: &Node<'_>, element: Element) -> Result<u32, Halt> {
     element.size().map(|size| size as u32).ok_or_else(|| node.unsupported("BYTES"))
 }
 
-/// A copy, to be written into.
-pub fn copied(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
-    let strides = steps(x.extents());
-    walk(planner, node, x, Walk { shape: x.spec.shape.clone(), offset: 0, strides, outside: None })
-}
-
-fn walk(planner: &mut Planner, node: &Node<'_>, x: &Placed, walk: Walk) -> Result<Placed, Halt> {
+pub fn walk(planner: &mut Planner, node: &Node<'_>, x: &Placed, walk: Walk) -> Result<Placed, Halt> {
     let Walk { shape, offset, strides, outside } = walk;
     let size = size(node, x.spec.element)?;
     let spec = Spec { element: x.spec.element, shape };

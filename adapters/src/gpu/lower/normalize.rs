@@ -110,7 +110,7 @@ fn normalized(
 /// term, at once where they are known.
 pub fn batch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     if node.int("training_mode", 0) == 1 || node.op.outputs.iter().skip(1).any(|name| !name.is_empty()) {
-        return Err(node.unsupported("training"));
+        return super::local::batch_training(planner, node);
     }
     let element = node.spec(0)?.element;
     let x = widened(planner, node, node.input(0))?;

@@ -58,12 +58,12 @@ fn axes(node: &Node<'_>) -> Result<Vec<Axis>, Halt> {
     };
     let sizes = if node.has(sizes_at) { node.numbers(sizes_at)? } else { Vec::new() };
     let scales: Vec<f64> = if sizes.is_empty() {
-        floats(node, scales_at)?
+        node.floats(scales_at)?
     } else {
         let scale = |(&size, &at): (&i64, &usize)| size as f64 / extents[at] as f64;
         kept(node, sizes.iter().zip(&chosen).map(scale).collect())
     };
-    let roi = if !early && node.has(1) { floats(node, 1)? } else { Vec::new() };
+    let roi = if !early && node.has(1) { node.floats(1)? } else { Vec::new() };
     if scales.len() != chosen.len() {
         return Err(node.invalid("a scale or size for each axis is needed"));
     }
@@ -89,16 +89,6 @@ fn kept(node: &Node<'_>, scales: Vec<f64>) -> Vec<f64> {
         _ => return scales,
     };
     vec![one; scales.len()]
-}
-
-fn floats(node: &Node<'_>, index: usize) -> Result<Vec<f64>, Halt> {
-    let tensor = node.tensor(index)?;
-    let wide = match tensor.spec().element {
-        Element::Fp32 => tensor.to_vec::<f32>().map(|values| values.into_iter().map(f64::from).collect()),
-        Element::Fp64 => tensor.to_vec::<f64>(),
-        _ => None,
-    };
-    wide.ok_or_else(|| node.invalid("scales that are no floats"))
 }
 
 /// Where a place of the result lies in the input.
