@@ -7,6 +7,7 @@
 mod device;
 mod flights;
 mod fold;
+mod inside;
 mod kernels;
 mod lasting;
 mod lower;

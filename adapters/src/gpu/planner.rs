@@ -2,6 +2,7 @@
 
 use super::{
     fold,
+    inside::{Inside, Path},
     kernels::Kernel,
     lower, memory,
     plan::{Dispatch, Draft, Step, Storage, StorageId},
@@ -55,12 +56,14 @@ pub struct Planner {
     pub values: HashMap<String, Value>,
     /// What was read back of values that are computed.
     pub overrides: BTreeMap<String, Tensor>,
+    pub inside: Inside,
     opset: i64,
 }
 
 impl Planner {
     pub fn new(opset: i64) -> Self {
-        Self { draft: Draft::default(), values: HashMap::new(), overrides: BTreeMap::new(), opset }
+        let (draft, inside) = (Draft::default(), Inside::default());
+        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, opset }
     }
 
     /// Memory that is given to each run.
@@ -88,7 +91,8 @@ impl Planner {
             None => Err(Fault::Invalid(format!("nothing computes `{name}`"))),
         };
         let inputs = op.inputs.iter().map(find).collect::<Result<_, _>>()?;
-        let outputs = self.outputs(&Node { op, opset: self.opset, inputs })?;
+        let (part, opset) = (self.part(), self.opset);
+        let outputs = self.within(part, |planner| planner.outputs(&Node { op, opset, inputs }))?;
         for (name, value) in op.outputs.iter().zip(outputs) {
             let read = self.overrides.get(name).cloned().map(Value::Known);
             self.values.insert(name.clone(), read.unwrap_or(value));
@@ -96,13 +100,20 @@ impl Planner {
         Ok(())
     }
 
-    /// Lowers another operator of one output: what an operator can be made of.
+    /// Lowers another operator of one output: what an operator can be made of. Where it needs the numbers of an input,
+    /// the run stops to read them.
     pub fn apply(
         &mut self,
         kind: &str,
         attributes: Vec<(String, Attribute)>,
-        inputs: Vec<Value>,
+        mut inputs: Vec<Value>,
     ) -> Result<Value, Halt> {
+        let part = self.part();
+        for (index, input) in inputs.iter_mut().enumerate() {
+            if let Some(numbers) = self.inside.numbers.get(&of_input(&part, index)) {
+                *input = Value::Known(numbers.clone());
+            }
+        }
         let name = |(index, value): (usize, &Value)| match value {
             Value::Absent => String::new(),
             _ => format!("x{index}"),
@@ -115,8 +126,23 @@ impl Planner {
             outputs: vec!["y".into()],
             attributes,
         };
-        let outputs = self.outputs(&Node { op: &op, opset: self.opset, inputs })?;
-        outputs.into_iter().next().ok_or_else(|| Fault::Invalid(format!("`{kind}` has no output")).into())
+        let node = Node { op: &op, opset: self.opset, inputs };
+        let outputs = self.within(part.clone(), |planner| planner.outputs(&node));
+        if let Err(Halt::Needs(storage)) = &outputs {
+            self.ask(&part, &node, *storage);
+        }
+        outputs?.into_iter().next().ok_or_else(|| Fault::Invalid(format!("`{kind}` has no output")).into())
+    }
+
+    /// Notes which input of a part has to be read.
+    fn ask(&mut self, part: &Path, node: &Node<'_>, storage: StorageId) {
+        let asked = node.inputs.iter().enumerate().find_map(|(index, input)| match input {
+            Value::Placed(placed) if placed.storage == storage => Some((index, placed.spec.clone())),
+            _ => None,
+        });
+        if let (Some((index, spec)), None) = (asked, &self.inside.asked) {
+            self.inside.asked = Some((of_input(part, index), spec));
+        }
     }
 
     fn outputs(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -186,6 +212,11 @@ impl Planner {
         self.draft.steps.push(Step::Clear(result.storage));
         Ok(result)
     }
+}
+
+/// The name of an input of a part, beside those of its own parts.
+fn of_input(part: &Path, index: usize) -> Path {
+    part.iter().copied().chain([usize::MAX, index]).collect()
 }
 
 /// Workgroups of 64 for so many invocations, folded where an axis ends.

@@ -1,8 +1,13 @@
 //! The shaders without a GPU, and the conformance suite on the drivers that compute on the CPU.
 
+mod compact;
 mod faults;
+mod lavapipe;
+mod rank;
+mod scatter;
 mod signal;
 mod spatial;
+mod suppress;
 
 use super::{GpuAccelerator, Wanted, kernels::Shader};
 use crate::{
@@ -17,7 +22,7 @@ use std::time::Instant;
 
 #[test]
 fn every_shader_is_valid() {
-    for shader in Shader::ALL {
+    for &shader in Shader::ALL {
         let source = shader.source();
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));

@@ -2,8 +2,9 @@
 //! them read back, and goes on with a plan for what they say.
 
 use super::{
+    inside::{Inside, Path},
     plan::{Draft, Plan},
-    planner::{Halt, Planner, Value},
+    planner::{Halt, Placed, Planner, Value},
     program::{GpuProgram, Key},
     recent::Recent,
 };
@@ -51,10 +52,18 @@ pub struct Stop {
     asked: Vec<(String, Spec)>,
     /// Values that the rest needs: name, spec and which input of the next plan.
     live: Vec<(String, Spec, usize)>,
+    inside: StopInside,
     /// Specs of the next plan's inputs.
     inputs: Vec<Spec>,
     known: BTreeMap<String, Tensor>,
     next: Recent<Bytes, Trail>,
+}
+
+/// Where the op stood that needs the numbers.
+struct StopInside {
+    asked: Option<(Path, Spec)>,
+    kept: Vec<(Path, Spec, usize)>,
+    numbers: BTreeMap<Path, Tensor>,
 }
 
 impl Output {
@@ -111,7 +120,7 @@ impl Trail {
         planner.overrides = known;
         for (at, op) in graph.ops.iter().enumerate().skip(first) {
             match planner.step(op) {
-                Ok(()) => {}
+                Ok(()) => planner.inside = Inside::default(),
                 Err(Halt::Fault(fault)) => return Err(fault),
                 Err(Halt::Needs(storage)) if storage < planner.draft.inputs.len() && first == 0 => {
                     return Ok(Walked::Needs(storage));
@@ -139,6 +148,14 @@ impl Stop {
         let storages: Vec<_> = self.inputs.iter().map(|spec| planner.input(spec.clone())).collect();
         for (name, spec, input) in &self.live {
             planner.give(name, spec.clone(), storages[*input]);
+        }
+        for (path, spec, input) in &self.inside.kept {
+            let placed = Placed { spec: spec.clone(), storage: storages[*input] };
+            planner.inside.kept.insert(path.clone(), placed);
+        }
+        planner.inside.numbers = self.inside.numbers.clone();
+        if let Some((path, spec)) = &self.inside.asked {
+            planner.inside.numbers.insert(path.clone(), host(spec, &contents)?);
         }
         let trail = Trail::walk(program, planner, self.op, known)?.finish(program).await?;
         Ok(self.next.keep(contents, trail))
@@ -187,33 +204,47 @@ fn output(planner: &mut Planner, name: &str) -> Result<Output, Fault> {
     }
 }
 
-/// Ends a plan before op `at`, which needs the numbers of `storage`.
+/// Ends a plan before op `at`, or inside of it: it needs the numbers of `storage`.
 fn stop(graph: &Graph, mut planner: Planner, at: usize, storage: usize) -> Result<Walked, Fault> {
     let needed = needed(graph, at);
-    let (mut asked, mut live, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut asked, mut live, mut handed) = (Vec::new(), Vec::new(), Handed::default());
     let mut known = std::mem::take(&mut planner.overrides);
     for (name, value) in &planner.values {
         match value {
             Value::Placed(placed) if placed.storage == storage => asked.push((name.clone(), placed.spec.clone())),
             Value::Placed(placed) if needed.contains(name.as_str()) => {
-                let same = |(_, other): &(Spec, usize)| *other == placed.storage;
-                let index = outputs.iter().position(same).unwrap_or_else(|| {
-                    outputs.push((placed.spec.clone(), placed.storage));
-                    inputs.push(placed.spec.clone());
-                    outputs.len() - 1
-                });
-                live.push((name.clone(), placed.spec.clone(), index));
+                live.push((name.clone(), placed.spec.clone(), handed.over(placed)));
             }
             Value::Known(tensor) if needed.contains(name.as_str()) => drop(known.insert(name.clone(), tensor.clone())),
             _ => {}
         }
     }
-    let Some((_, spec)) = asked.first().cloned() else {
+    let Inside { kept, numbers, asked: inside, .. } = planner.inside;
+    let kept = kept.into_iter().map(|(path, placed)| (path, placed.spec.clone(), handed.over(&placed))).collect();
+    let inside = StopInside { asked: inside, kept, numbers };
+    let Some(spec) = asked.first().map(|(_, spec)| spec).or(inside.asked.as_ref().map(|(_, spec)| spec)) else {
         return Err(Fault::Unsupported("a shape that is computed inside of an operator, on the GPU".into()));
     };
-    planner.draft.outputs = [(spec, storage)].into_iter().chain(outputs).collect();
-    let stop = Stop { op: at, asked, live, inputs, known, next: Recent::new(RECENT_MAX) };
+    let Handed(outputs) = handed;
+    let inputs = outputs.iter().map(|(spec, _)| spec.clone()).collect();
+    planner.draft.outputs = [(spec.clone(), storage)].into_iter().chain(outputs).collect();
+    let stop = Stop { op: at, asked, live, inside, inputs, known, next: Recent::new(RECENT_MAX) };
     Ok(Walked::Drafted(Box::new(planner.draft), Box::new(Then::Read(stop))))
+}
+
+/// What one plan hands over to the next, each block once.
+#[derive(Default)]
+struct Handed(Vec<(Spec, usize)>);
+
+impl Handed {
+    /// Which input of the next plan it is.
+    fn over(&mut self, placed: &Placed) -> usize {
+        let known = self.0.iter().position(|(_, storage)| *storage == placed.storage);
+        known.unwrap_or_else(|| {
+            self.0.push((placed.spec.clone(), placed.storage));
+            self.0.len() - 1
+        })
+    }
 }
 
 /// Names that ops from `at` on use, and outputs.

@@ -1,6 +1,7 @@
 //! How each operator becomes dispatches: a row here, a function in one of the files.
 
 mod choose;
+mod compact;
 mod control;
 mod convolve;
 mod cut;
@@ -8,6 +9,7 @@ mod dropout;
 mod einsum;
 mod gather;
 mod local;
+mod locate;
 mod loss;
 mod matrix;
 mod movement;
@@ -16,11 +18,16 @@ mod order;
 pub mod pointwise;
 mod pool;
 mod quantize;
+mod rank;
 mod reduce;
 mod resize;
 mod sample;
+mod scatter;
 mod signal;
+mod sparse;
+mod suppress;
 mod transposed;
+mod unique;
 mod unpool;
 mod volume;
 mod windows;
@@ -44,6 +51,7 @@ const OPS: &[(&str, Lower)] = &[
     ("CenterCropPad", cut::centred),
     ("Clip", pointwise::clip),
     ("Col2Im", transposed::columns_to_image),
+    ("Compress", compact::compress),
     ("Concat", movement::concat),
     ("ConstantOfShape", control::known),
     ("Conv", convolve::conv),
@@ -58,9 +66,11 @@ const OPS: &[(&str, Lower)] = &[
     ("Dropout", dropout::dropout),
     ("Einsum", einsum::einsum),
     ("Expand", movement::expand),
+    ("EyeLike", sparse::eye_like),
     ("Flatten", movement::flatten),
     ("Gather", gather::gather),
-    ("GatherElements", gather::gather_elements),
+    ("GatherElements", locate::gather_elements),
+    ("GatherND", locate::gather_nd),
     ("Gemm", matrix::gemm),
     ("GlobalAveragePool", reduce::global_average),
     ("GlobalLpPool", pool::global_lp),
@@ -84,6 +94,9 @@ const OPS: &[(&str, Lower)] = &[
     ("MeanVarianceNormalization", local::mean_variance),
     ("MelWeightMatrix", signal::mel),
     ("NegativeLogLikelihoodLoss", loss::likelihood),
+    ("NonMaxSuppression", suppress::non_max),
+    ("NonZero", compact::non_zero),
+    ("OneHot", sparse::one_hot),
     ("Pad", movement::pad),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
@@ -102,6 +115,9 @@ const OPS: &[(&str, Lower)] = &[
     ("Resize", resize::resize),
     ("RoiAlign", sample::roi_align),
     ("STFT", signal::short_time),
+    ("Scatter", locate::scatter_elements),
+    ("ScatterElements", locate::scatter_elements),
+    ("ScatterND", locate::scatter_nd),
     ("Slice", movement::slice),
     ("Softmax", reduce::softmax),
     ("SoftmaxCrossEntropyLoss", loss::cross_entropy),
@@ -109,9 +125,10 @@ const OPS: &[(&str, Lower)] = &[
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),
     ("Tile", movement::tile),
-    ("TopK", order::top_k),
+    ("TopK", rank::top_k),
     ("Transpose", movement::transpose),
     ("Trilu", order::triangle),
+    ("Unique", unique::unique),
     ("Unsqueeze", movement::unsqueeze),
     ("Upsample", resize::resize),
     ("Where", choose::select),

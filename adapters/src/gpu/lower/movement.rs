@@ -311,6 +311,12 @@ fn size(node: &Node<'_>, element: Element) -> Result<u32, Halt> {
     element.size().map(|size| size as u32).ok_or_else(|| node.unsupported("BYTES"))
 }
 
+/// A copy, to be written into.
+pub fn copied(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
+    let strides = steps(x.extents());
+    walk(planner, node, x, Walk { shape: x.spec.shape.clone(), offset: 0, strides, outside: None })
+}
+
 pub fn walk(planner: &mut Planner, node: &Node<'_>, x: &Placed, walk: Walk) -> Result<Placed, Halt> {
     let Walk { shape, offset, strides, outside } = walk;
     let size = size(node, x.spec.element)?;

@@ -1,4 +1,4 @@
-//! Operators along one axis whose results depend on the order of elements.
+//! Operators whose results depend on where elements stand: running sums, triangles.
 
 use super::{
     super::{
@@ -8,40 +8,7 @@ use super::{
     },
     pointwise::{convert, widened},
 };
-use burst_host::nouns::{Element, Spec};
-
-/// The largest or smallest of each run, sorted, and where they were. How many is an input since opset 10.
-pub fn top_k(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let element = node.spec(0)?.element;
-    let x = widened(planner, node, node.input(0))?;
-    let at = axis(node, node.int("axis", -1), x.extents().len())?;
-    let kept = if node.has(1) { node.numbers(1)?.first().copied() } else { Some(node.int("k", 0)) };
-    let run = x.extents()[at];
-    let kept = kept.and_then(|kept| usize::try_from(kept).ok()).filter(|&kept| kept <= run);
-    let kept = kept.ok_or_else(|| node.invalid(&format!("more than the {run} elements there are")))?;
-    let values = sorted(planner, node, &x, at, kept, false)?;
-    let indices = sorted(planner, node, &x, at, kept, true)?;
-    Ok(vec![convert(planner, node, &values, element)?.into(), indices.into()])
-}
-
-fn sorted(
-    planner: &mut Planner,
-    node: &Node<'_>,
-    x: &Placed,
-    at: usize,
-    kept: usize,
-    indices: bool,
-) -> Result<Placed, Halt> {
-    let (run, inner) = run(node, x, at)?;
-    let mut extents = x.extents().to_vec();
-    extents[at] = kept;
-    let element = if indices { Element::I64 } else { Element::Fp32 };
-    let spec = Spec { element, shape: node.shape(extents)? };
-    let count = x.spec.shape.elements();
-    let parameters = [count, run, inner, kept].map(|value| value as u32).to_vec();
-    let constants = [("SMALLEST", u32::from(node.int("largest", 1) == 0)), ("INDICES", u32::from(indices))];
-    planner.dispatch(Kernel::new(Shader::Rank, constants), parameters, &[x], spec, grid(count))
-}
+use burst_host::nouns::Element;
 
 pub fn cumulative_sum(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     cumulate(planner, node, 0)

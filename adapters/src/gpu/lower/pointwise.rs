@@ -12,9 +12,11 @@ use burst_host::nouns::{Element, Fault, Shape, Spec};
 /// Numbers of the operators in the shaders; what a reader finds in `lane_f32.wgsl`.
 pub mod code {
     pub const ADD: u32 = 1;
+    pub const SUBTRACT: u32 = 2;
     pub const MULTIPLY: u32 = 4;
     pub const MAX: u32 = 7;
     pub const MIN: u32 = 8;
+    pub const GREATER: u32 = 13;
 }
 
 /// Operators of one input: their number, the names and defaults of two attributes.
@@ -74,7 +76,7 @@ const BINARY: &[(&str, u32)] = &[
     ("BitwiseXor", 26),
     ("Div", 5),
     ("Equal", 11),
-    ("Greater", 13),
+    ("Greater", code::GREATER),
     ("GreaterOrEqual", 15),
     ("Less", 12),
     ("LessOrEqual", 14),
@@ -84,7 +86,7 @@ const BINARY: &[(&str, u32)] = &[
     ("Or", 17),
     ("PRelu", 19),
     ("Pow", 9),
-    ("Sub", 2),
+    ("Sub", code::SUBTRACT),
     ("Sum", code::ADD),
     ("Xor", 18),
 ];
@@ -386,7 +388,7 @@ fn class(node: &Node<'_>, input: Element, result: Element) -> Result<Class, Halt
 }
 
 /// The number of an element in the shaders.
-fn element_code(element: Element) -> Option<u32> {
+pub fn element_code(element: Element) -> Option<u32> {
     Some(match element {
         Element::Fp32 => 0,
         Element::Fp16 => 1,

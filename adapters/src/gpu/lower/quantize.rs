@@ -6,7 +6,6 @@ use super::{
 };
 use burst_host::nouns::Element;
 
-const SUBTRACT: u32 = 2;
 const DIVIDE: u32 = 5;
 const ROUND: u32 = 37;
 
@@ -17,7 +16,7 @@ pub fn dequantize(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, 
     let scale = along(node, &widened(planner, node, node.input(1))?, &x)?;
     let mut links = Vec::new();
     if node.has(2) {
-        links.push(Link::tensor(SUBTRACT, along(node, &planner.place(node.input(2))?, &x)?));
+        links.push(Link::tensor(code::SUBTRACT, along(node, &planner.place(node.input(2))?, &x)?));
     }
     links.push(Link::tensor(code::MULTIPLY, scale));
     Ok(vec![chain(planner, node, &x, &links, result)?.into()])

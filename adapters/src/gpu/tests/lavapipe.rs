@@ -1,0 +1,74 @@
+//! One graph after the other on the driver that computes on the CPU, from tests that are not asynchronous.
+
+use super::open;
+use crate::{conformance::Sketch, gpu::GpuAccelerator};
+use burst_host::{
+    nouns::{Attribute, Element, Fault, Tensor},
+    ports::Accelerator,
+};
+use proptest::test_runner::{Config, TestRunner};
+use std::time::{Duration, Instant};
+
+pub struct Lavapipe {
+    runtime: tokio::runtime::Runtime,
+    accelerator: GpuAccelerator,
+}
+
+impl Lavapipe {
+    /// `None` where it is not installed and need not be.
+    pub fn open() -> Option<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let accelerator = runtime.block_on(open("llvmpipe"))?;
+        Some(Self { runtime, accelerator })
+    }
+
+    /// One operator on these inputs; those that are `None` are left out.
+    pub fn apply<const N: usize>(
+        &self,
+        kind: &str,
+        inputs: &[Option<Tensor>],
+        outputs: &str,
+        attributes: [(&str, Attribute); N],
+    ) -> Result<Vec<Tensor>, Fault> {
+        let name =
+            |(index, input): (usize, &Option<Tensor>)| input.as_ref().map_or("_".into(), |_| format!("x{index}"));
+        let names: Vec<String> = inputs.iter().enumerate().map(name).collect();
+        let mut sketch = Sketch::new(kind);
+        for (name, tensor) in names.iter().zip(inputs) {
+            if let Some(tensor) = tensor {
+                let extents = tensor.spec().shape.extents().iter().map(usize::to_string).collect::<Vec<_>>();
+                sketch = sketch.input(name, tensor.spec().element, &extents.join(" "));
+            }
+        }
+        sketch = sketch.op_with(kind, &names.join(" "), outputs, attributes);
+        for output in outputs.split_whitespace() {
+            sketch = sketch.output(output);
+        }
+        self.run(sketch, &inputs.iter().flatten().cloned().collect::<Vec<_>>())
+    }
+
+    /// A graph on these inputs.
+    pub fn run(&self, sketch: Sketch, inputs: &[Tensor]) -> Result<Vec<Tensor>, Fault> {
+        self.runtime.block_on(async {
+            let program = self.accelerator.load(&sketch.graph()).await?;
+            let mut outputs = Vec::new();
+            for output in program.run(inputs.to_vec(), Instant::now() + Duration::from_secs(60)).await? {
+                outputs.push(self.accelerator.download(&output).await?);
+            }
+            Ok(outputs)
+        })
+    }
+}
+
+/// Random cases, fewer than elsewhere: each compiles kernels.
+pub fn random(cases: u32) -> TestRunner {
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+}
+
+pub fn floats(extents: &[usize], values: &[f32]) -> Tensor {
+    Tensor::from_slice(Element::Fp32, extents, values).unwrap()
+}
+
+pub fn longs(extents: &[usize], values: &[i64]) -> Tensor {
+    Tensor::from_slice(Element::I64, extents, values).unwrap()
+}
