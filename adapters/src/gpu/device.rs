@@ -2,7 +2,7 @@
 
 use super::{
     flights::{Flight, Flights},
-    kernels::Kernels,
+    kernels::{Family, Kernels},
     memory::{Memory, Shelf},
     view::Views,
     waiter::Waiter,
@@ -60,7 +60,7 @@ impl Gpu {
     pub async fn open(wanted: &Wanted, options: &Options) -> Result<Self, Fault> {
         let adapter = adapter(wanted).await?;
         let limits = adapter.limits();
-        let features = adapter.features() & (Features::PIPELINE_CACHE | Features::SHADER_F16);
+        let features = adapter.features() & (Features::PIPELINE_CACHE | Features::SHADER_F16 | Features::SUBGROUP);
         let request = wgpu::DeviceDescriptor {
             label: Some("burst"),
             required_features: features,
@@ -80,7 +80,7 @@ impl Gpu {
         })?;
         let room = options.max_bytes.map_or(usize::MAX, NonZeroUsize::get);
         Ok(Self {
-            kernels: Kernels::new(device.clone()),
+            kernels: Kernels::new(device.clone(), Family::of(&adapter.get_info(), features)),
             description: Arc::new(describe(&adapter.get_info())),
             shelf: Arc::new(Shelf::new(Ledger::new("device_max_bytes", room))),
             views: Views::new(),

@@ -112,17 +112,20 @@ impl Shader {
         const OVERLAP: &str = include_str!("shaders/overlap.wgsl");
         const SCATTER: &str = include_str!("shaders/scatter.wgsl");
         const POINTWISE: &str = include_str!("shaders/pointwise.wgsl");
-        const ACTIVATION: &str = include_str!("shaders/activation.wgsl");
+        const LANE: &str = include_str!("shaders/lane_f32.wgsl");
+        const TILE: &str = include_str!("shaders/tile.wgsl");
+        const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
+        const STORE: &str = include_str!("shaders/store.wgsl");
         match self {
-            Self::PointwiseFloat => &[GRID, ELEMENT, include_str!("shaders/lane_f32.wgsl"), POINTWISE],
+            Self::PointwiseFloat => &[GRID, ELEMENT, LANE, POINTWISE],
             Self::PointwiseInt => &[GRID, ELEMENT, include_str!("shaders/lane_i32.wgsl"), POINTWISE],
             Self::PointwiseLong => &[GRID, ELEMENT, include_str!("shaders/lane_i64.wgsl"), POINTWISE],
             Self::Strided => &[GRID, include_str!("shaders/strided.wgsl")],
             Self::Place => &[GRID, include_str!("shaders/place.wgsl")],
             Self::Gather => &[GRID, include_str!("shaders/gather.wgsl")],
-            Self::MatMul => &[ACTIVATION, include_str!("shaders/matmul.wgsl")],
-            Self::Conv => &[ACTIVATION, include_str!("shaders/conv.wgsl")],
-            Self::Depthwise => &[GRID, ACTIVATION, include_str!("shaders/depthwise.wgsl")],
+            Self::MatMul => &[ELEMENT, LANE, TILE, EPILOGUE, STORE, include_str!("shaders/matmul.wgsl")],
+            Self::Conv => &[ELEMENT, LANE, TILE, EPILOGUE, STORE, include_str!("shaders/conv.wgsl")],
+            Self::Depthwise => &[GRID, ELEMENT, LANE, EPILOGUE, include_str!("shaders/depthwise.wgsl")],
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
             Self::Reduce => &[GRID, RUN, include_str!("shaders/reduce.wgsl")],
             Self::Softmax => &[GRID, RUN, include_str!("shaders/softmax.wgsl")],
@@ -151,7 +154,7 @@ impl Shader {
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],
-            Self::Volume => &[ACTIVATION, include_str!("shaders/volume.wgsl")],
+            Self::Volume => &[include_str!("shaders/volume.wgsl")],
             Self::GridSample => &[GRID, include_str!("shaders/grid_sample.wgsl")],
             Self::RoiAlign => &[GRID, include_str!("shaders/roi_align.wgsl")],
             Self::Deform => &[GRID, include_str!("shaders/deform.wgsl")],
@@ -160,9 +163,42 @@ impl Shader {
         }
     }
 
-    /// The whole source.
-    pub fn source(self) -> String {
-        self.parts().concat()
+    /// The whole source for a family of devices.
+    pub fn source(self, family: Family) -> String {
+        let mut source = self.parts().concat();
+        if matches!(self, Self::MatMul | Self::Conv) {
+            source.push_str(family.part());
+        }
+        source
+    }
+}
+
+/// How invocations of a device come by what they share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Each loads for itself.
+    Apart,
+    /// Eight that run as one tell one another.
+    Together,
+}
+
+impl Family {
+    /// Both.
+    #[cfg(test)]
+    pub const ALL: [Self; 2] = [Self::Apart, Self::Together];
+
+    /// The one that fits a device.
+    pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
+        let eight = (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
+        let one_by_one = info.device_type == wgpu::DeviceType::Cpu;
+        if eight && one_by_one && features.contains(wgpu::Features::SUBGROUP) { Self::Together } else { Self::Apart }
+    }
+
+    fn part(self) -> &'static str {
+        match self {
+            Self::Apart => include_str!("shaders/apart.wgsl"),
+            Self::Together => include_str!("shaders/together.wgsl"),
+        }
     }
 }
 
@@ -183,13 +219,14 @@ impl Kernel {
 /// Compiled kernels of one device.
 pub struct Kernels {
     device: wgpu::Device,
+    family: Family,
     modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Kernel, Arc<wgpu::ComputePipeline>>>,
 }
 
 impl Kernels {
-    pub fn new(device: wgpu::Device) -> Self {
-        Self { device, modules: Mutex::default(), pipelines: Mutex::default() }
+    pub fn new(device: wgpu::Device, family: Family) -> Self {
+        Self { device, family, modules: Mutex::default(), pipelines: Mutex::default() }
     }
 
     /// The pipeline of a kernel; compiles it the first time.
@@ -221,7 +258,7 @@ impl Kernels {
         let make = || {
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&format!("{shader:?}")),
-                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source())),
+                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source(self.family))),
             })
         };
         modules.entry(shader).or_insert_with(make).clone()

@@ -4,9 +4,12 @@
 //!   Graph ─planner─▶ Draft ─memory, pipelines─▶ Plan ─one submit a run─▶ tensors that stay on the device
 //! ```
 
+mod chain;
 mod device;
 mod flights;
 mod fold;
+mod fuse;
+mod hoist;
 mod inside;
 mod kernels;
 mod lasting;
@@ -15,6 +18,7 @@ mod memory;
 mod model;
 mod plan;
 mod planner;
+mod product;
 mod program;
 mod recent;
 #[cfg(test)]
@@ -23,6 +27,7 @@ mod trail;
 mod transfer;
 mod view;
 mod waiter;
+mod weights;
 
 use crate::onnx::{self, Limits};
 use async_trait::async_trait;

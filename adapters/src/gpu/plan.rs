@@ -1,13 +1,17 @@
 //! A graph at fixed shapes: what is dispatched, in which order, on which memory.
 
 use super::{
+    chain::Chain,
     device::Gpu,
+    fuse, hoist,
     kernels::Kernel,
     memory::{self, Block, Memory},
-    transfer,
+    product::Product,
+    weights::Weights,
 };
 use burst_host::nouns::{Fault, Spec, Tensor};
 use std::{
+    borrow::Cow,
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
@@ -19,6 +23,7 @@ pub const ITERATIONS_MAX: usize = 60_000;
 pub type StorageId = usize;
 
 /// What a block of memory holds.
+#[derive(Clone)]
 pub enum Storage {
     /// An input of the plan.
     Input(usize),
@@ -26,9 +31,12 @@ pub enum Storage {
     Constant(Tensor),
     /// What a dispatch writes.
     Temporary { bytes: u64 },
+    /// What was computed from constants when the plan was made.
+    Held(Arc<Block>),
 }
 
 /// One kernel on some blocks.
+#[derive(Clone)]
 pub struct Dispatch {
     pub kernel: Kernel,
     pub parameters: Vec<u32>,
@@ -43,6 +51,10 @@ pub enum Step {
     /// Sets a block to zero.
     Clear(StorageId),
     Dispatch(Dispatch),
+    /// A dispatch that may still grow.
+    Chain(Chain),
+    /// A dispatch that may still take in what comes after it.
+    Product(Box<Product>),
 }
 
 /// A plan that has no memory yet.
@@ -75,25 +87,46 @@ enum Ready {
 }
 
 impl Step {
-    fn reads(&self) -> &[StorageId] {
+    pub fn reads(&self) -> Vec<StorageId> {
         match self {
-            Self::Clear(_) => &[],
-            Self::Dispatch(dispatch) => &dispatch.reads,
+            Self::Clear(_) => Vec::new(),
+            Self::Dispatch(dispatch) => dispatch.reads.clone(),
+            Self::Chain(chain) => chain.operands().iter().map(|operand| operand.storage).collect(),
+            Self::Product(product) => product.operands().map(|operand| operand.storage).to_vec(),
         }
     }
 
-    fn write(&self) -> StorageId {
+    pub fn write(&self) -> StorageId {
         match self {
             Self::Clear(storage) => *storage,
             Self::Dispatch(dispatch) => dispatch.write,
+            Self::Chain(chain) => chain.y.storage,
+            Self::Product(product) => product.y.storage,
+        }
+    }
+
+    /// Its kernel and what that is given; `None` for one that only clears.
+    pub fn dispatch(&self) -> Option<Cow<'_, Dispatch>> {
+        match self {
+            Self::Clear(_) => None,
+            Self::Dispatch(dispatch) => Some(Cow::Borrowed(dispatch)),
+            Self::Chain(chain) => Some(Cow::Owned(chain.dispatch())),
+            Self::Product(product) => Some(Cow::Owned(product.dispatch())),
         }
     }
 }
 
 impl Draft {
-    /// Drops what no output needs, gives the rest memory, and compiles it.
+    /// Drops what no output needs, joins what can be, does once what never changes, and compiles the rest.
     pub async fn finish(mut self, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<Plan, Fault> {
         self.prune();
+        fuse::fuse(&mut self);
+        hoist::hoist(&mut self, gpu, memory, weights).await?;
+        self.assemble(gpu, memory, weights).await
+    }
+
+    /// Gives memory to what is there, and compiles it.
+    pub async fn assemble(self, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<Plan, Fault> {
         let blocks = self.allocate(gpu, memory, weights).await?;
         let steps = gpu.guarded(|| self.compile(gpu, &blocks)).await?;
         let input = |(index, spec): (usize, &Spec)| {
@@ -109,7 +142,8 @@ impl Draft {
         Ok(Plan { inputs, steps, outputs, _held: blocks.into_values().collect() })
     }
 
-    fn prune(&mut self) {
+    /// Drops what no output needs.
+    pub fn prune(&mut self) {
         let mut needed: Vec<bool> = vec![false; self.storages.len()];
         self.outputs.iter().for_each(|(_, storage)| needed[*storage] = true);
         let mut kept = Vec::new();
@@ -134,12 +168,12 @@ impl Draft {
         let mut blocks: HashMap<StorageId, Arc<Block>> = HashMap::new();
         let mut free: Vec<Arc<Block>> = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
-            for storage in step.reads().iter().copied().chain([step.write()]) {
+            for storage in step.reads().into_iter().chain([step.write()]) {
                 if let Entry::Vacant(place) = blocks.entry(storage) {
                     place.insert(self.block(storage, &mut free, gpu, memory, weights).await?);
                 }
             }
-            for storage in step.reads().iter().copied().chain([step.write()]) {
+            for storage in step.reads().into_iter().chain([step.write()]) {
                 let ends =
                     last.get(&storage) == Some(&at) && matches!(self.storages[storage], Storage::Temporary { .. });
                 let block = &blocks[&storage];
@@ -159,7 +193,7 @@ impl Draft {
     fn last_uses(&self) -> HashMap<StorageId, usize> {
         let mut last = HashMap::new();
         for (at, step) in self.steps.iter().enumerate() {
-            for storage in step.reads().iter().copied().chain([step.write()]) {
+            for storage in step.reads().into_iter().chain([step.write()]) {
                 last.insert(storage, at);
             }
         }
@@ -176,6 +210,7 @@ impl Draft {
         weights: &Weights,
     ) -> Result<Arc<Block>, Fault> {
         let bytes = match &self.storages[storage] {
+            Storage::Held(block) => return Ok(block.clone()),
             Storage::Constant(tensor) => return weights.block(tensor, gpu, memory).await,
             Storage::Input(index) => return memory.block(gpu, memory::bytes(&self.inputs[*index])?).await,
             Storage::Temporary { bytes } => *bytes,
@@ -190,23 +225,18 @@ impl Draft {
     fn compile(&self, gpu: &Gpu, blocks: &HashMap<StorageId, Arc<Block>>) -> Vec<Ready> {
         let (parameters, offsets) = self.parameters(gpu);
         let mut offsets = offsets.into_iter();
-        let ready = |step: &Step| match step {
-            Step::Clear(storage) => Ready::Clear(blocks[storage].clone()),
-            Step::Dispatch(dispatch) => {
+        let ready = |step: &Step| match step.dispatch() {
+            None => Ready::Clear(blocks[&step.write()].clone()),
+            Some(dispatch) => {
                 let pipeline = gpu.kernels.pipeline(&dispatch.kernel);
-                let offset = offsets.next().unwrap_or_default();
-                let length = std::num::NonZeroU64::new(4 * dispatch.parameters.len() as u64);
-                let first = wgpu::BufferBinding { buffer: &parameters, offset, size: length };
-                let bound = dispatch
-                    .reads
-                    .iter()
-                    .chain([&dispatch.write])
-                    .map(|storage| blocks[storage].buffer.as_entire_binding());
+                let size = std::num::NonZeroU64::new(4 * dispatch.parameters.len() as u64);
+                let first =
+                    wgpu::BufferBinding { buffer: &parameters, offset: offsets.next().unwrap_or_default(), size };
+                let bound = dispatch.reads.iter().chain([&dispatch.write]);
+                let bound = bound.map(|storage| blocks[storage].buffer.as_entire_binding());
                 let resources = [wgpu::BindingResource::Buffer(first)].into_iter().chain(bound);
-                let entries: Vec<_> = resources
-                    .enumerate()
-                    .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
-                    .collect();
+                let entry = |(binding, resource)| wgpu::BindGroupEntry { binding, resource };
+                let entries: Vec<_> = (0..).zip(resources).map(entry).collect();
                 let bindings = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: None,
                     layout: &pipeline.get_bind_group_layout(0),
@@ -222,12 +252,10 @@ impl Draft {
     fn parameters(&self, gpu: &Gpu) -> (wgpu::Buffer, Vec<u64>) {
         let grain = gpu.device.limits().min_storage_buffer_offset_alignment as usize;
         let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
-        for step in &self.steps {
-            if let Step::Dispatch(dispatch) = step {
-                bytes.resize(bytes.len().next_multiple_of(grain), 0);
-                offsets.push(bytes.len() as u64);
-                bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.parameters));
-            }
+        for dispatch in self.steps.iter().filter_map(Step::dispatch) {
+            bytes.resize(bytes.len().next_multiple_of(grain), 0);
+            offsets.push(bytes.len() as u64);
+            bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.parameters));
         }
         let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("parameters"),
@@ -295,27 +323,5 @@ fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Ready]) {
                 pass.dispatch_workgroups(*x, *y, *z);
             }
         }
-    }
-}
-
-/// Constants of one program on the device, each once for all of its plans.
-#[derive(Default)]
-pub struct Weights(tokio::sync::Mutex<HashMap<Place, (Tensor, Arc<Block>)>>);
-
-/// Address and length of a constant in host memory.
-type Place = (usize, usize);
-
-impl Weights {
-    async fn block(&self, tensor: &Tensor, gpu: &Gpu, memory: &Memory) -> Result<Arc<Block>, Fault> {
-        let contents = tensor.contents().ok_or_else(|| Fault::Invalid("a constant is on a device".into()))?;
-        let key = (contents.as_ptr() as usize, contents.len());
-        let mut known = self.0.lock().await;
-        if let Some((_, block)) = known.get(&key) {
-            return Ok(block.clone());
-        }
-        let block = transfer::upload(gpu, memory, tensor).await?;
-        // The tensor is kept, so that its address stays its own.
-        known.insert(key, (tensor.clone(), block.clone()));
-        Ok(block)
     }
 }

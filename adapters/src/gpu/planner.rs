@@ -6,6 +6,7 @@ use super::{
     kernels::Kernel,
     lower, memory,
     plan::{Dispatch, Draft, Step, Storage, StorageId},
+    product::Product,
 };
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use half::{bf16, f16};
@@ -206,6 +207,20 @@ impl Planner {
         }
     }
 
+    /// Whether a value is a constant of the graph, which is brought into another layout only once.
+    pub fn is_weight(&self, value: &Placed) -> bool {
+        matches!(self.draft.storages[value.storage], Storage::Constant(_))
+    }
+
+    /// Runs a product.
+    pub fn multiply(&mut self, product: Product) -> Placed {
+        let y = product.y.clone();
+        if y.spec.shape.elements() > 0 {
+            self.draft.steps.push(Step::Product(Box::new(product)));
+        }
+        y
+    }
+
     /// A result of zeros, to be written in parts.
     pub fn cleared(&mut self, spec: Spec) -> Result<Placed, Halt> {
         let result = self.temporary(spec)?;
@@ -252,6 +267,11 @@ impl Placed {
 
     pub fn extents(&self) -> &[usize] {
         self.spec.shape.extents()
+    }
+
+    /// Whether both are one tensor, seen in one shape.
+    pub fn same(&self, other: &Self) -> bool {
+        self.storage == other.storage && self.spec == other.spec
     }
 }
 

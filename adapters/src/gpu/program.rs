@@ -4,10 +4,10 @@ use super::{
     device::Gpu,
     lower,
     memory::{Block, Memory},
-    plan::Weights,
     recent::Recent,
     trail::{RECENT_MAX, Start, Then, Trail},
     transfer,
+    weights::Weights,
 };
 use burst_host::nouns::{Extent, Fault, Graph, Ledger, Op, Port, Signature, Spec, Tensor};
 use bytes::Bytes;

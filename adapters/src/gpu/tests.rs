@@ -9,7 +9,10 @@ mod signal;
 mod spatial;
 mod suppress;
 
-use super::{GpuAccelerator, Wanted, kernels::Shader};
+use super::{
+    GpuAccelerator, Wanted,
+    kernels::{Family, Shader},
+};
 use crate::{
     conformance::{self, Case, Run, Sketch},
     cpu,
@@ -22,13 +25,13 @@ use std::time::Instant;
 
 #[test]
 fn every_shader_is_valid() {
-    for &shader in Shader::ALL {
-        let source = shader.source();
+    let both = |shader: Shader| Family::ALL.map(|family| (shader, shader.source(family)));
+    for (shader, source) in Shader::ALL.iter().copied().flat_map(both) {
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
         let mut validator = naga::valid::Validator::new(
             naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+            naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32 | naga::valid::Capabilities::SUBGROUP,
         );
         validator.validate(&module).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
     }

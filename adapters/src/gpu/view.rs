@@ -5,10 +5,11 @@ use super::{
     kernels::{Kernel, Shader},
     lower::pointwise::{Link, chain, code},
     memory::{Block, Memory},
-    plan::{Plan, Weights},
+    plan::Plan,
     planner::{Halt, Node, Planner, Value, grid},
     recent::Recent,
     transfer,
+    weights::Weights,
 };
 use crate::cpu::view::{Mix, Taps, check, placement, planes};
 use burst_host::nouns::{Account, Element, Fault, Frame, Layout, Op, Rectangle, Spec, Tensor, View};

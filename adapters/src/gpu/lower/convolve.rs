@@ -2,10 +2,12 @@
 
 use super::{
     super::{
-        kernels::{Kernel, Shader},
+        kernels::Shader,
         plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
+        product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
     },
+    matrix::blocks,
     movement::permute,
     pointwise::{convert, widened},
     volume,
@@ -56,56 +58,94 @@ impl Convolution<'_> {
         }
     }
 
-    /// Rows, columns, kernel, strides, pads, dilations and open bounds, as the shaders name them.
-    fn parameters(&self) -> Vec<u32> {
+    /// Rows, columns, kernel, strides, pads and dilations, as the shaders name them.
+    fn geometry(&self) -> Vec<u32> {
         let [_, _, h_in, w_in] = self.sizes();
         let Windows { kernel, strides, begin, dilations, output, .. } = &self.windows;
-        let mut all = vec![h_in as u32, w_in as u32];
-        for pair in [output, kernel, strides, begin, dilations] {
-            all.extend(pair.map(|value| value as u32));
-        }
-        all.extend([0, 0]);
-        all
+        let pairs = [&[h_in, w_in], output, kernel, strides, begin, dilations];
+        pairs.into_iter().flatten().map(|&value| value as u32).collect()
+    }
+
+    fn epilogue(&self) -> Epilogue {
+        let bias = self.bias.map(|bias| Bias { tensor: bias.clone(), scale: 1.0, steps: [0, 1] });
+        Epilogue { bias, ..Epilogue::new(false, self.pixels()) }
+    }
+
+    fn pixels(&self) -> usize {
+        self.windows.output.iter().product()
     }
 
     fn depthwise(self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
-        if self.windows.kernel[0] * self.windows.kernel[1] > ITERATIONS_MAX {
+        if self.windows.kernel.iter().product::<usize>() > ITERATIONS_MAX {
             return Err(node.unsupported("a window of that size"));
         }
         let [n, c, ..] = self.sizes();
         let c_out = self.spec.shape.extents()[1];
-        let [rows, columns] = self.windows.output;
-        let count = n * c_out * rows * columns.div_ceil(4);
+        let count = n * c_out * self.pixels().div_ceil(4);
         let mut parameters = [count, c_out, c_out / c].map(|value| value as u32).to_vec();
-        parameters.extend(self.parameters());
-        let kernel = Kernel::new(Shader::Depthwise, [("BIAS", u32::from(self.bias.is_some()))]);
-        let reads = [self.x, self.w, self.bias.unwrap_or(self.x), self.x];
-        planner.dispatch(kernel, parameters, &reads, self.spec.clone(), grid(count))
+        parameters.extend(self.geometry());
+        self.product(planner, Shader::Depthwise, parameters, self.w.clone(), grid(count))
     }
 
     fn dense(self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
         let [n, c, ..] = self.sizes();
         let (c_in, c_out) = (c / self.groups, self.spec.shape.extents()[1] / self.groups);
-        let taps = self.windows.kernel[0] * self.windows.kernel[1];
-        if c_in * taps > ITERATIONS_MAX || n * self.groups > 65_535 {
+        let taps: usize = self.windows.kernel.iter().product();
+        if c_in * taps + taps > ITERATIONS_MAX || n * self.groups > 65_535 {
             return Err(node.unsupported("a convolution of that size"));
         }
-        let weights = self.weights(planner, node, c_in * taps, c_out)?;
-        let c_padded = c_out.next_multiple_of(16);
-        let mut parameters = [n, self.groups, c_in, c_out, c_padded].map(|value| value as u32).to_vec();
-        parameters.extend(self.parameters());
-        let kernel = Kernel::new(Shader::Conv, [("BIAS", u32::from(self.bias.is_some()))]);
-        let [rows, columns] = self.windows.output;
-        let strips = rows * columns.div_ceil(8);
-        let groups = [strips.div_ceil(8) as u32, c_padded as u32 / 16, (n * self.groups) as u32];
-        let reads = [self.x, &weights, self.bias.unwrap_or(self.x), self.x];
-        planner.dispatch(kernel, parameters, &reads, self.spec.clone(), groups)
+        let weights = self.weights(planner, node, [c_in, taps, c_out])?;
+        let groups =
+            [self.pixels().div_ceil(ROWS * LANES) as u32, c_out.div_ceil(COLUMNS) as u32, (n * self.groups) as u32];
+        if taps == 1 && self.groups == 1 && self.plain() {
+            return self.pointwise(planner, weights, groups);
+        }
+        let block = c_in * taps * COLUMNS / 4;
+        let family = block * c_out.div_ceil(COLUMNS);
+        let mut parameters = [self.groups, c_in, c_out, family, block].map(|value| value as u32).to_vec();
+        parameters.extend(self.geometry());
+        self.product(planner, Shader::Conv, parameters, weights, groups)
     }
 
-    /// [groups · out, in · taps] to [groups, in · taps, out padded to 16].
-    fn weights(&self, planner: &mut Planner, node: &Node<'_>, inner: usize, out: usize) -> Result<Placed, Halt> {
-        let cut = self.w.reshaped(node.shape(vec![self.groups, out, inner])?);
-        let turned = permute(planner, node, &cut, &[0, 2, 1])?;
-        super::movement::widen(planner, node, &turned, out.next_multiple_of(16))
+    /// Whether every pixel of the result is made of the one at its place.
+    fn plain(&self) -> bool {
+        let Windows { strides, begin, end, .. } = &self.windows;
+        strides == &[1, 1] && begin == &[0, 0] && end == &[0, 0]
+    }
+
+    /// One tap is a product of matrices: pixels by channels.
+    fn pointwise(self, planner: &mut Planner, weights: Placed, groups: [u32; 3]) -> Result<Placed, Halt> {
+        let [n, c, ..] = self.sizes();
+        let (pixels, c_out) = (self.pixels(), self.spec.shape.extents()[1]);
+        let block = c * COLUMNS / 4;
+        let mut parameters = [pixels, c_out, c, 1, pixels, block, COLUMNS / 4].map(|value| value as u32).to_vec();
+        parameters.extend([1, 1, 1, 1, 1, n as u32]);
+        parameters.extend([0, 0, 0, 0, 0, (pixels * c) as u32]);
+        parameters.extend([0; 6]);
+        self.product(planner, Shader::MatMul, parameters, weights, groups)
+    }
+
+    fn product(
+        &self,
+        planner: &mut Planner,
+        shader: Shader,
+        parameters: Vec<u32>,
+        b: Placed,
+        groups: [u32; 3],
+    ) -> Result<Placed, Halt> {
+        let reads = if self.pixels().is_multiple_of(4) { 1 } else { 2 };
+        let constants = if shader == Shader::MatMul { vec![("READS", reads)] } else { Vec::new() };
+        let y = planner.temporary(self.spec.clone())?;
+        let epilogue = self.epilogue();
+        let product = Product { shader, constants, parameters, a: self.x.clone(), b, y, groups, epilogue };
+        Ok(planner.multiply(product))
+    }
+
+    /// [groups · out, in, taps] to [groups, blocks of out, taps, in, 32].
+    fn weights(&self, planner: &mut Planner, node: &Node<'_>, sizes: [usize; 3]) -> Result<Placed, Halt> {
+        let [c_in, taps, c_out] = sizes;
+        let cut = self.w.reshaped(node.shape(vec![self.groups, c_out, c_in, taps])?);
+        let turned = permute(planner, node, &cut, &[0, 3, 2, 1])?;
+        blocks(planner, node, &turned.reshaped(node.shape(vec![self.groups, taps * c_in, c_out])?))
     }
 }

@@ -2,16 +2,18 @@
 
 use super::{
     super::{
-        kernels::{Kernel, Shader},
+        kernels::Shader,
         plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value},
+        product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
     },
-    pointwise::{broadcast, widened},
+    movement::{permute, widen},
+    pointwise::{broadcast, padded, strides, widened},
 };
 use burst_host::nouns::{Element, Spec};
 
-/// One product, batched, with what follows it.
-struct Product<'a> {
+/// What is multiplied, batched.
+struct Factors<'a> {
     a: &'a Placed,
     b: &'a Placed,
     a_transposed: bool,
@@ -30,8 +32,8 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     }
     let row = a.reshaped(node.shape(if a_rank == 1 { vec![1, a.extents()[0]] } else { a.extents().to_vec() })?);
     let column = b.reshaped(node.shape(if b_rank == 1 { vec![b.extents()[0], 1] } else { b.extents().to_vec() })?);
-    let product = Product { a: &row, b: &column, a_transposed: false, b_transposed: false, scale: 1.0, bias: None };
-    let y = multiply(planner, node, product)?;
+    let factors = Factors { a: &row, b: &column, a_transposed: false, b_transposed: false, scale: 1.0, bias: None };
+    let y = multiply(planner, node, factors)?;
     let mut extents = y.extents().to_vec();
     let rank = extents.len();
     if b_rank == 1 {
@@ -48,7 +50,7 @@ pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     let element = node.spec(0)?.element;
     let (a, b) = (widened(planner, node, node.input(0))?, widened(planner, node, node.input(1))?);
     let c = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
-    let product = Product {
+    let factors = Factors {
         a: &a,
         b: &b,
         a_transposed: node.int("transA", 0) == 1,
@@ -56,12 +58,12 @@ pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
         scale: node.float("alpha", 1.0),
         bias: c.as_ref().map(|c| (c, node.float("beta", 1.0))),
     };
-    let y = multiply(planner, node, product)?;
+    let y = multiply(planner, node, factors)?;
     Ok(vec![super::pointwise::convert(planner, node, &y, element)?.into()])
 }
 
-fn multiply(planner: &mut Planner, node: &Node<'_>, product: Product<'_>) -> Result<Placed, Halt> {
-    let Product { a, b, a_transposed, b_transposed, scale, bias } = product;
+fn multiply(planner: &mut Planner, node: &Node<'_>, factors: Factors<'_>) -> Result<Placed, Halt> {
+    let Factors { a, b, a_transposed, b_transposed, .. } = factors;
     let (a_batch, a_matrix) = a.extents().split_at(a.extents().len().saturating_sub(2));
     let (b_batch, b_matrix) = b.extents().split_at(b.extents().len().saturating_sub(2));
     let (&[a_rows, a_columns], &[b_rows, b_columns]) = (a_matrix, b_matrix) else {
@@ -77,35 +79,79 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, product: Product<'_>) -> Res
     if k > ITERATIONS_MAX || batch.extents().len() > 6 || batch.elements() > 65_535 {
         return Err(node.unsupported("a product of that size"));
     }
+    let columns = Columns::of(planner, node, b, b_transposed, [k, n])?;
+    let (a_row, a_step, reads) = match a_transposed {
+        false if k.is_multiple_of(4) => (k, 1, 0),
+        false => (k, 1, 2),
+        true if m.is_multiple_of(4) => (1, m, 1),
+        true => (1, m, 2),
+    };
+    let mut parameters = [m, n, k, a_row, a_step, columns.block, columns.step].map(|value| value as u32).to_vec();
+    parameters.extend(&padded(batch.extents(), 1)[2..]);
+    parameters.extend(matrices(a_batch, batch.extents(), m * k));
+    parameters.extend(matrices(b_batch, batch.extents(), columns.matrix));
+    let mut epilogue = Epilogue { scale: factors.scale, ..Epilogue::new(true, n) };
+    if let Some((tensor, scale)) = factors.bias {
+        epilogue.bias = Some(Bias { tensor: tensor.clone(), scale, steps: bias_steps(node, tensor, m, n)? });
+    }
     let mut extents = batch.extents().to_vec();
     extents.extend([m, n]);
-    let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
-    let mut parameters = [m, n, k, batch.elements()].map(|value| value as u32).to_vec();
-    let bias_scale = bias.map_or(0.0, |(_, scale)| scale);
-    parameters.extend([scale, bias_scale, 0.0, 0.0].map(f32::to_bits));
-    parameters.extend(&super::pointwise::padded(batch.extents(), 1)[2..]);
-    parameters.extend(matrices(a_batch, batch.extents(), m * k));
-    parameters.extend(matrices(b_batch, batch.extents(), k * n));
-    parameters.extend(bias_steps(node, bias.map(|(bias, _)| bias), m, n)?);
-    let constants = [
-        ("A_TRANSPOSED", u32::from(a_transposed)),
-        ("B_TRANSPOSED", u32::from(b_transposed)),
-        ("BIAS", u32::from(bias.is_some())),
-    ];
-    let bias = bias.map_or(a, |(bias, _)| bias);
-    let groups = [n.div_ceil(16).div_ceil(8) as u32, m.div_ceil(8) as u32, batch.elements() as u32];
-    planner.dispatch(Kernel::new(Shader::MatMul, constants), parameters, &[a, b, bias, a], spec, groups)
+    let y = planner.temporary(Spec { element: Element::Fp32, shape: node.shape(extents)? })?;
+    let groups = [m.div_ceil(ROWS * LANES) as u32, n.div_ceil(COLUMNS) as u32, batch.elements() as u32];
+    let constants = vec![("READS", reads)];
+    let product =
+        Product { shader: Shader::MatMul, constants, parameters, a: a.clone(), b: columns.b, y, groups, epilogue };
+    Ok(planner.multiply(product))
+}
+
+/// The right side, so that four columns of a step are read at once.
+struct Columns {
+    b: Placed,
+    /// Quads between blocks of columns, and between steps.
+    block: usize,
+    step: usize,
+    /// Floats of a matrix.
+    matrix: usize,
+}
+
+impl Columns {
+    /// Left as it is where rows are quads, else packed in blocks; weights always are, once.
+    fn of(planner: &mut Planner, node: &Node<'_>, b: &Placed, turned: bool, [k, n]: [usize; 2]) -> Result<Self, Halt> {
+        let whole = n.is_multiple_of(4) && !turned && !planner.is_weight(b);
+        if whole {
+            return Ok(Self { b: b.clone(), block: COLUMNS / 4, step: n / 4, matrix: k * n });
+        }
+        let rank = b.extents().len();
+        let mut order: Vec<usize> = (0..rank).collect();
+        if turned {
+            order.swap(rank - 2, rank - 1);
+        }
+        let straight = permute(planner, node, b, &order)?;
+        let b = blocks(planner, node, &straight)?;
+        Ok(Self { b, block: k * COLUMNS / 4, step: COLUMNS / 4, matrix: k * n.next_multiple_of(COLUMNS) })
+    }
+}
+
+/// [… k, n] to [… blocks of n, k, 32], zeros beyond the last column.
+pub fn blocks(planner: &mut Planner, node: &Node<'_>, b: &Placed) -> Result<Placed, Halt> {
+    let rank = b.extents().len();
+    let n = b.extents()[rank - 1].next_multiple_of(COLUMNS);
+    let wide = widen(planner, node, b, n)?;
+    let mut extents = wide.extents().to_vec();
+    extents.splice(rank - 1.., [n / COLUMNS, COLUMNS]);
+    let mut order: Vec<usize> = (0..=rank).collect();
+    order.swap(rank - 2, rank - 1);
+    permute(planner, node, &wide.reshaped(node.shape(extents)?), &order)
 }
 
 /// Floats between matrices along each axis of the batch.
 fn matrices(own: &[usize], batch: &[usize], matrix: usize) -> Vec<u32> {
-    super::pointwise::strides(own, batch)[2..].iter().map(|&step| step * matrix as u32).collect()
+    strides(own, batch)[2..].iter().map(|&step| step * matrix as u32).collect()
 }
 
 /// Floats between rows and columns of a bias, which broadcasts to the matrix.
-fn bias_steps(node: &Node<'_>, bias: Option<&Placed>, m: usize, n: usize) -> Result<[u32; 2], Halt> {
-    let Some(bias) = bias else { return Ok([0, 0]) };
-    let strides = super::pointwise::strides(bias.extents(), &[m, n]);
+fn bias_steps(node: &Node<'_>, bias: &Placed, m: usize, n: usize) -> Result<[u32; 2], Halt> {
+    let strides = strides(bias.extents(), &[m, n]);
     let whole = broadcast(node, &bias.spec.shape, &node.shape(vec![m, n])?)?;
     if whole.extents() != [m, n] {
         return Err(node.invalid("a bias larger than the product"));

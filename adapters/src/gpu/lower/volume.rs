@@ -81,7 +81,6 @@ impl Gather<'_> {
         for numbers in [&input, output, kernel, strides, begin, dilations] {
             parameters.extend(numbers.map(|value| value as u32));
         }
-        parameters.extend([0, 0]);
         let constants = [("BIAS", u32::from(self.bias.is_some())), ("TRANSPOSED", u32::from(self.transposed))];
         let reads = [self.x, &weights, self.bias.unwrap_or(self.x), self.x];
         let grid = self.grid(node, n, c_padded)?;

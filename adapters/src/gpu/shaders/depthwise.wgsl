@@ -1,7 +1,4 @@
-// Convolution of each channel on its own: four neighbouring pixels an invocation.
-
-override BIAS: bool = false;
-override RESIDUAL: bool = false;
+// Convolution of each channel on its own: four neighbouring pixels of a plane an invocation.
 
 struct Parameters {
     count: u32,
@@ -20,23 +17,15 @@ struct Parameters {
     pad_w: u32,
     dilation_h: u32,
     dilation_w: u32,
-    low: f32,
-    high: f32,
+    epilogue: Epilogue,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-
-fn pixel(row: u32, column: i32) -> f32 {
-    if column < 0 || column >= i32(parameters.w_in) {
-        return 0.0;
-    }
-    return x[row + u32(column)];
-}
+@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -48,37 +37,26 @@ fn main(
     if id >= parameters.count {
         return;
     }
-    let strips = (parameters.w_out + 3u) / 4u;
-    let first = id % strips * 4u;
-    let row = id / strips % parameters.h_out;
+    let pixels = parameters.h_out * parameters.w_out;
+    let quads = (pixels + 3u) / 4u;
+    let pixel = id % quads * 4u;
     // Counts images too.
-    let plane = id / strips / parameters.h_out;
+    let plane = id / quads;
     let channel = plane % parameters.channels;
     let input = plane / parameters.multiplier * parameters.h_in * parameters.w_in;
+    let places = min(vec4(pixel) + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
+    let top = vec4<i32>(places / parameters.w_out * parameters.stride_h) - vec4(i32(parameters.pad_h));
+    let left = vec4<i32>(places % parameters.w_out * parameters.stride_w) - vec4(i32(parameters.pad_w));
     let taps = parameters.kh * parameters.kw;
     var sum = vec4(0.0);
-    for (var tap_row = 0u; tap_row < parameters.kh; tap_row++) {
-        let source = i32(row * parameters.stride_h + tap_row * parameters.dilation_h) - i32(parameters.pad_h);
-        if source < 0 || source >= i32(parameters.h_in) {
-            continue;
-        }
-        let line = input + u32(source) * parameters.w_in;
-        for (var tap = 0u; tap < parameters.kw; tap++) {
-            let left = i32(first * parameters.stride_w + tap * parameters.dilation_w) - i32(parameters.pad_w);
-            let step = i32(parameters.stride_w);
-            let values = vec4(pixel(line, left), pixel(line, left + step), pixel(line, left + 2 * step), pixel(line, left + 3 * step));
-            sum += values * weights[channel * taps + tap_row * parameters.kw + tap];
-        }
+    for (var tap = 0u; tap < taps; tap++) {
+        let rows = top + vec4(i32(tap / parameters.kw * parameters.dilation_h));
+        let columns = left + vec4(i32(tap % parameters.kw * parameters.dilation_w));
+        let inside = (rows >= vec4(0)) & (rows < vec4(i32(parameters.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(parameters.w_in)));
+        let at = input + select(vec4(0u), vec4<u32>(rows * i32(parameters.w_in) + columns), inside);
+        let values = select(vec4(0.0), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), inside);
+        sum += values * weights[channel * taps + tap];
     }
-    if BIAS {
-        sum += bias[channel];
-    }
-    for (var i = 0u; i < min(4u, parameters.w_out - first); i++) {
-        let at = (plane * parameters.h_out + row) * parameters.w_out + first + i;
-        var value = sum[i];
-        if RESIDUAL {
-            value += residual[at];
-        }
-        y[at] = activate(value, parameters.low, parameters.high);
-    }
+    let start = (plane - channel) * pixels;
+    finish(start, pixel, channel, pixels, parameters.channels, sum);
 }

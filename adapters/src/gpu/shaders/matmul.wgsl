@@ -1,42 +1,31 @@
-// y = activation(scale · a·b + bias + residual), batched. An invocation keeps 8 rows of 16 columns in registers and
-// meets no barrier: CPU drivers run it at full width.
+// y = a·b, batched, and what the epilogue adds.
 
-// Whether a or b is stored transposed; whether there is a bias (0 none, 1 a column each, 2 the result's shape) and a
-// residual.
-override A_TRANSPOSED: bool = false;
-override B_TRANSPOSED: bool = false;
-override BIAS: u32 = 0u;
-override RESIDUAL: bool = false;
-
-const ROWS = 8u;
-const COLUMNS = 16u;
-// CPU drivers stop an invocation after 65,535 iterations.
-const RUN_MAX = 32768u;
+// How a is read: 0 four steps of a row at once, 1 four rows of a step at once, 2 one by one.
+override READS: u32 = 0u;
 
 struct Parameters {
     m: u32,
     n: u32,
     k: u32,
-    batches: u32,
-    scale: f32,
-    bias_scale: f32,
-    low: f32,
-    high: f32,
-    // Floats between the matrices of two batches, by axis of the batch.
+    // Floats between rows and steps of a.
+    a_row: u32,
+    a_step: u32,
+    // Quads between blocks of 32 columns of b, and between its steps.
+    b_block: u32,
+    b_step: u32,
+    // Batches by axis, and floats between the matrices of two.
     shape: array<u32, 6>,
     a_strides: array<u32, 6>,
     b_strides: array<u32, 6>,
-    // Floats between bias rows and columns.
-    bias_row: u32,
-    bias_column: u32,
+    epilogue: Epilogue,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
 fn batch_offsets(batch: u32) -> vec2<u32> {
     var left = batch;
@@ -50,65 +39,58 @@ fn batch_offsets(batch: u32) -> vec2<u32> {
     return offsets;
 }
 
-fn columns_of_b(start: u32, k: u32, column: u32) -> vec4<f32> {
-    if B_TRANSPOSED {
-        let source = start + column * parameters.k + k;
-        return vec4(b[source], b[source + parameters.k], b[source + 2u * parameters.k], b[source + 3u * parameters.k]);
-    }
-    let source = start + k * parameters.n + column;
-    return vec4(b[source], b[source + 1u], b[source + 2u], b[source + 3u]);
+fn of_a(at: u32) -> f32 {
+    return a[at / 4u][at % 4u];
 }
 
-fn of_a(start: u32, row: u32, k: u32) -> f32 {
-    if A_TRANSPOSED {
-        return a[start + k * parameters.m + row];
-    }
-    return a[start + row * parameters.k + k];
+// Rows beyond the last are the last again: a subgroup stays together.
+fn rows_of(row: u32) -> vec4<u32> {
+    return min(vec4(row) + vec4(0u, 1u, 2u, 3u), vec4(parameters.m - 1u));
 }
 
-fn store(start: u32, row: u32, column: u32, sum: f32) {
-    if row >= parameters.m || column >= parameters.n {
-        return;
+fn by_steps(start: u32, row: u32, first: u32, lane: u32) {
+    let rows = (start + rows_of(row) * parameters.a_row) / 4u;
+    var quad = first;
+    for (var k = 0u; k < parameters.k / 4u; k++) {
+        let x = transpose(mat4x4(a[rows.x + k], a[rows.y + k], a[rows.z + k], a[rows.w + k]));
+        accumulate(x[0], quad, lane);
+        accumulate(x[1], quad + parameters.b_step, lane);
+        accumulate(x[2], quad + 2u * parameters.b_step, lane);
+        accumulate(x[3], quad + 3u * parameters.b_step, lane);
+        quad += 4u * parameters.b_step;
     }
-    var x = parameters.scale * sum;
-    if BIAS != 0u {
-        x += parameters.bias_scale * bias[row * parameters.bias_row + column * parameters.bias_column];
-    }
-    let at = start + row * parameters.n + column;
-    if RESIDUAL {
-        x += residual[at];
-    }
-    y[at] = activate(x, parameters.low, parameters.high);
 }
 
-@compute @workgroup_size(8, 1)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    // Neighbours share rows of a and take neighbouring columns of b. Edges are moved inside and computed twice.
-    let column = id.x * COLUMNS;
-    let row = id.y * ROWS;
-    if column >= parameters.n || row >= parameters.m {
-        return;
-    }
-    let starts = batch_offsets(id.z);
-    var sums: array<array<vec4<f32>, 4>, 8>;
+fn by_rows(start: u32, row: u32, first: u32, lane: u32) {
+    var at = (start + min(row, parameters.m - 4u)) / 4u;
+    var quad = first;
     for (var k = 0u; k < parameters.k; k++) {
-        var columns: array<vec4<f32>, 4>;
-        for (var part = 0u; part < 4u; part++) {
-            columns[part] = columns_of_b(starts.y, k, column + 4u * part);
-        }
-        for (var i = 0u; i < ROWS; i++) {
-            let x = of_a(starts.x, min(row + i, parameters.m - 1u), k);
-            for (var part = 0u; part < 4u; part++) {
-                sums[i][part] += x * columns[part];
-            }
-        }
+        accumulate(a[at], quad, lane);
+        at += parameters.a_step / 4u;
+        quad += parameters.b_step;
     }
-    let start = id.z * parameters.m * parameters.n;
-    for (var i = 0u; i < ROWS; i++) {
-        for (var part = 0u; part < 4u; part++) {
-            for (var j = 0u; j < 4u; j++) {
-                store(start, row + i, column + 4u * part + j, sums[i][part][j]);
-            }
-        }
+}
+
+fn one_by_one(start: u32, row: u32, first: u32, lane: u32) {
+    var at = start + rows_of(row) * parameters.a_row;
+    var quad = first;
+    for (var k = 0u; k < parameters.k; k++) {
+        accumulate(vec4(of_a(at.x), of_a(at.y), of_a(at.z), of_a(at.w)), quad, lane);
+        at += vec4(parameters.a_step);
+        quad += parameters.b_step;
     }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = (group.x * LANES + lane) * ROWS;
+    let starts = batch_offsets(group.z);
+    let quad = starts.y / 4u + group.y * parameters.b_block;
+    switch READS {
+        case 0u: { by_steps(starts.x, row, quad, lane); }
+        case 1u: { by_rows(starts.x, row, quad, lane); }
+        default: { one_by_one(starts.x, row, quad, lane); }
+    }
+    let matrix = parameters.m * parameters.n;
+    store(group.z * matrix, row, group.y * COLUMNS, parameters.m, parameters.n);
 }

@@ -22,8 +22,6 @@ struct Parameters {
     strides: array<u32, 3>,
     begin: array<u32, 3>,
     dilations: array<u32, 3>,
-    low: f32,
-    high: f32,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
@@ -74,7 +72,7 @@ fn store(channel: u32, index: u32, sum: f32) {
     if RESIDUAL {
         value += residual[index];
     }
-    y[index] = activate(value, parameters.low, parameters.high);
+    y[index] = value;
 }
 
 @compute @workgroup_size(32, 1)

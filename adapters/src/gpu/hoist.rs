@@ -1,0 +1,107 @@
+//! Does once what depends on nothing but constants: weights in another layout, or of another element.
+
+use super::{
+    device::Gpu,
+    memory::{Block, Memory},
+    plan::{Draft, Step, Storage, StorageId},
+    transfer,
+    weights::Weights,
+};
+use burst_host::nouns::{Element, Fault, Spec, Tensor};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write,
+    sync::Arc,
+};
+
+/// Takes such steps out of a draft, which then holds their results.
+pub async fn hoist(draft: &mut Draft, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<(), Fault> {
+    let steady = steady(draft);
+    let (once, rest): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut draft.steps).into_iter().partition(|step| steady[step.write()]);
+    draft.steps = rest;
+    let (origins, sources) = (origins(draft, &once), sources(draft, &once));
+    let used = draft.steps.iter().flat_map(Step::reads).chain(draft.outputs.iter().map(|(_, storage)| *storage));
+    let mut missing = Vec::new();
+    for storage in used.filter(|storage| origins.contains_key(storage)).collect::<BTreeSet<_>>() {
+        match weights.derived(&origins[&storage]) {
+            Some(block) => draft.storages[storage] = Storage::Held(block),
+            None => missing.push(storage),
+        }
+    }
+    for (storage, block) in missing.iter().zip(made(draft, once, &missing, gpu, memory).await?) {
+        weights.derive(origins[storage].clone(), sources.clone(), &block);
+        draft.storages[*storage] = Storage::Held(block);
+    }
+    Ok(())
+}
+
+/// Which values never change: those that are written by nothing that reads another kind.
+fn steady(draft: &Draft) -> Vec<bool> {
+    let constant = |storage: &Storage| matches!(storage, Storage::Constant(_) | Storage::Held(_));
+    let mut steady: Vec<bool> = draft.storages.iter().map(constant).collect();
+    let mut written = vec![false; steady.len()];
+    for step in &draft.steps {
+        let (to, whole) = (step.write(), step.reads().iter().all(|&storage| steady[storage]));
+        steady[to] = whole && (steady[to] || !written[to]);
+        written[to] = true;
+    }
+    steady
+}
+
+/// The constants that steps begin with.
+fn sources(draft: &Draft, steps: &[Step]) -> Vec<Tensor> {
+    let constant = |storage: StorageId| match &draft.storages[storage] {
+        Storage::Constant(tensor) => Some(tensor.clone()),
+        _ => None,
+    };
+    steps.iter().flat_map(Step::reads).filter_map(constant).collect()
+}
+
+/// How each result is made, in words that are the same for the same result.
+fn origins(draft: &Draft, once: &[Step]) -> HashMap<StorageId, String> {
+    let mut origins: HashMap<StorageId, String> = HashMap::new();
+    for step in once {
+        let mut words = origins.remove(&step.write()).unwrap_or_default();
+        let dispatch = step.dispatch();
+        let reads = dispatch.iter().flat_map(|dispatch| &dispatch.reads);
+        let read = |storage: &StorageId| match &draft.storages[*storage] {
+            Storage::Constant(tensor) => tensor.contents().map(|bytes| format!("{:?}+{}", bytes.as_ptr(), bytes.len())),
+            _ => origins.get(storage).cloned(),
+        };
+        let reads: Vec<_> = reads.map(read).collect();
+        let kernel = dispatch.as_ref().map(|dispatch| (&dispatch.kernel, &dispatch.parameters, dispatch.groups));
+        // Writing to a string does not fail.
+        let _ = write!(words, "{kernel:?}{reads:?};");
+        origins.insert(step.write(), words);
+    }
+    origins
+}
+
+/// Runs the steps and returns what they made.
+async fn made(
+    draft: &Draft,
+    steps: Vec<Step>,
+    wanted: &[StorageId],
+    gpu: &Gpu,
+    memory: &Memory,
+) -> Result<Vec<Arc<Block>>, Fault> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let output = |&storage: &StorageId| {
+        let bytes = if let Storage::Temporary { bytes } = draft.storages[storage] { bytes } else { 0 };
+        let spec = Spec::new(Element::U8, [bytes as usize]).map_err(|error| Fault::TooLarge(error.to_string()))?;
+        Ok((spec, storage))
+    };
+    let outputs = wanted.iter().map(output).collect::<Result<_, Fault>>()?;
+    let mut once = Draft { storages: draft.storages.clone(), inputs: Vec::new(), steps, outputs };
+    once.prune();
+    // What is only read here does not stay on the device.
+    let plan = once.assemble(gpu, memory, &Weights::default()).await?;
+    let mut blocks = Vec::with_capacity(wanted.len());
+    for tensor in plan.run(gpu, memory, &[]).await? {
+        blocks.push(transfer::place(gpu, memory, &tensor).await?);
+    }
+    Ok(blocks)
+}

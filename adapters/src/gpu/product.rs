@@ -1,0 +1,153 @@
+//! A product of matrices, or a convolution, and what is done to its sums before they are in memory.
+
+use super::{
+    chain::{Chain, Link, With, strides},
+    kernels::{Kernel, Shader},
+    plan::Dispatch,
+    planner::Placed,
+};
+use burst_host::nouns::Element;
+
+/// Rows and columns that one invocation computes, and how many invocations a workgroup has, as `tile.wgsl` says.
+pub const ROWS: usize = 4;
+pub const COLUMNS: usize = 32;
+pub const LANES: usize = 8;
+/// What the epilogue takes.
+const LINKS_MAX: usize = 3;
+const ADD: u32 = 1;
+
+/// A kernel that ends with `epilogue.wgsl`.
+#[derive(Clone)]
+pub struct Product {
+    pub shader: Shader,
+    pub constants: Vec<(&'static str, u32)>,
+    /// Those before the epilogue's.
+    pub parameters: Vec<u32>,
+    pub a: Placed,
+    pub b: Placed,
+    pub y: Placed,
+    pub groups: [u32; 3],
+    pub epilogue: Epilogue,
+}
+
+/// `y = links(scale · sums + bias + before) + after`.
+#[derive(Clone)]
+pub struct Epilogue {
+    /// Whether rows of y lie one after another, or columns; and how long these are.
+    pub by_rows: bool,
+    pub run: usize,
+    pub scale: f32,
+    pub bias: Option<Bias>,
+    pub before: Option<Placed>,
+    pub links: Vec<Link>,
+    pub after: Option<Placed>,
+}
+
+#[derive(Clone)]
+pub struct Bias {
+    pub tensor: Placed,
+    pub scale: f32,
+    /// Floats between rows and between columns.
+    pub steps: [u32; 2],
+}
+
+impl Product {
+    /// What is read, in the order of the bindings.
+    pub fn operands(&self) -> [&Placed; 4] {
+        let Epilogue { bias, before, after, .. } = &self.epilogue;
+        let bias = bias.as_ref().map_or(&self.a, |bias| &bias.tensor);
+        [&self.a, &self.b, bias, before.as_ref().or(after.as_ref()).unwrap_or(&self.a)]
+    }
+
+    /// The product with a chain after it; `None` where the epilogue has no room.
+    pub fn then(&self, chain: &Chain) -> Option<Self> {
+        let fits = chain.x.same(&self.y) && chain.y.spec == self.y.spec && self.y.spec.element == Element::Fp32;
+        let mut longer = fits.then(|| self.clone())?;
+        for link in &chain.links {
+            longer.epilogue.take(link, &self.y)?;
+        }
+        longer.y = chain.y.clone();
+        Some(longer)
+    }
+
+    /// The dispatch that computes it.
+    pub fn dispatch(&self) -> Dispatch {
+        let mut parameters = self.parameters.clone();
+        parameters.extend(self.epilogue.parameters());
+        let mut constants = self.constants.clone();
+        constants.extend(self.epilogue.constants());
+        Dispatch {
+            kernel: Kernel::new(self.shader, constants),
+            parameters,
+            reads: self.operands().map(|operand| operand.storage).to_vec(),
+            write: self.y.storage,
+            groups: self.groups,
+        }
+    }
+}
+
+impl Epilogue {
+    /// Nothing yet.
+    pub fn new(by_rows: bool, run: usize) -> Self {
+        Self { by_rows, run, scale: 1.0, bias: None, before: None, links: Vec::new(), after: None }
+    }
+
+    fn take(&mut self, link: &Link, y: &Placed) -> Option<()> {
+        if self.after.is_some() {
+            return None;
+        }
+        match &link.with {
+            With::Tensor(other) if link.code != ADD || other.storage == y.storage => None,
+            With::Tensor(other) if other.spec == y.spec => self.add(other),
+            With::Tensor(other) => self.bias_of(other, y),
+            With::Nothing | With::Number(_) if self.links.len() == LINKS_MAX => None,
+            With::Nothing | With::Number(_) => {
+                self.links.push(link.clone());
+                Some(())
+            }
+        }
+    }
+
+    /// Binds one tensor of y's shape.
+    fn add(&mut self, other: &Placed) -> Option<()> {
+        let place = if self.links.is_empty() { &mut self.before } else { &mut self.after };
+        place.is_none().then(|| *place = Some(other.clone()))?;
+        (self.before.is_none() || self.after.is_none()).then_some(())
+    }
+
+    /// Takes a tensor of a number for each column.
+    fn bias_of(&mut self, other: &Placed, y: &Placed) -> Option<()> {
+        let first = self.bias.is_none() && self.before.is_none() && self.links.is_empty();
+        let axis = if self.by_rows { 7 } else { 8 - y.extents().len() + 1 };
+        let steps = strides(other.extents(), y.extents());
+        let along_columns = (0..8).all(|at| steps[at] == u32::from(at == axis));
+        let plain = first && along_columns && other.spec.element == Element::Fp32;
+        plain.then(|| self.bias = Some(Bias { tensor: other.clone(), scale: 1.0, steps: [0, 1] }))
+    }
+
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        const LINKS: [&str; LINKS_MAX] = ["LINK0", "LINK1", "LINK2"];
+        let bias = self.bias.as_ref().map_or(0, |bias| if bias.steps == [0, 1] { 1 } else { 2 });
+        let residual = if self.before.is_some() { 1 } else { 2 * u32::from(self.after.is_some()) };
+        let mut constants = vec![
+            ("BIAS", bias),
+            ("RESIDUAL", residual),
+            ("LINKS", self.links.len() as u32),
+            ("BY_ROWS", u32::from(self.by_rows)),
+            ("QUADS", u32::from(self.run.is_multiple_of(4))),
+        ];
+        constants.extend(LINKS.into_iter().zip(self.links.iter().map(|link| link.code)));
+        constants
+    }
+
+    fn parameters(&self) -> Vec<u32> {
+        let (scale, [row, column]) = self.bias.as_ref().map_or((0.0, [0, 0]), |bias| (bias.scale, bias.steps));
+        let mut words = vec![self.scale.to_bits(), scale.to_bits(), row, column];
+        for link in &self.links {
+            let number = if let With::Number(number) = link.with { number } else { 0.0 };
+            words.extend([number, link.attributes[0], link.attributes[1]].map(f32::to_bits));
+        }
+        words.resize(4 + 3 * LINKS_MAX, 0);
+        words
+    }
+}
