@@ -14,4 +14,5 @@ mod prepare;
 mod program;
 mod serving;
 mod silence;
+mod split;
 mod support;

@@ -65,7 +65,7 @@ fn run_tells_what_is_wrong() {
     check(&["run", model, "--input", "image=justfile"], false, &["can't read `justfile`"]);
     let device = ["run", model, "--accelerator", "gpu", "--device", "nonsense"];
     check(&[&device[..], &["--input", "image=tests/data/digits/images.npy"]].concat(), false, &["called `nonsense`"]);
-    check(&["run", "justfile"], false, &["neither a model (.onnx) nor a guest (.wasm)"]);
+    check(&["run", "justfile"], false, &["neither a model (.onnx or a directory) nor a guest"]);
     check(&["run", "nowhere.onnx"], false, &["nowhere.onnx"]);
 }
 

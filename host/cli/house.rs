@@ -1,30 +1,25 @@
 //! Names every adapter once and wires it to a port.
 
 use super::config::Loaded;
-use burst_adapters::{cpu::CpuAccelerator, onnx, registry::Directory};
+use burst_adapters::{cpu::CpuAccelerator, onnx::Onnx, registry::Directory};
 use burst_host::{
-    loops::deploy::{Deployer, capacity},
+    loops::{
+        deploy::{Deployer, capacity},
+        models::Models,
+    },
     mechanisms::{cache::Cache, sandbox::Sandbox},
-    nouns::{Graph, Manifest, manifest::AcceleratorChoice},
-    ports::{Accelerator, Artefact, ModelError, ModelFormat},
+    nouns::{Manifest, manifest::AcceleratorChoice},
+    ports::Accelerator,
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
+    fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     thread,
 };
-
-/// ONNX behind the port for model files.
-pub struct Onnx;
-
-impl ModelFormat for Onnx {
-    fn decode(&self, model: &Artefact) -> Result<Graph, ModelError> {
-        onnx::decode(&model.bytes, &onnx::Limits::default()).map_err(|error| ModelError(error.to_string()))
-    }
-}
 
 /// The accelerator that was asked for; another one never stands in for it.
 pub async fn accelerator(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
@@ -71,6 +66,24 @@ pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
     let cache = Cache::open(&directory).into_diagnostic()?;
     let registry = registry(base)?;
     Ok(Deployer::new(Arc::new(sandbox), Some(cache), accelerator(manifest).await?, Arc::new(registry), Arc::new(Onnx)))
+}
+
+/// Models by their path from the root, for commands that take them from anywhere.
+pub async fn models(manifest: &Manifest) -> Result<Models> {
+    let accelerator = accelerator(manifest).await?;
+    Ok(Models::new(accelerator, Arc::new(registry(Path::new("/"))?), Arc::new(Onnx)))
+}
+
+/// A manifest without guests, for commands that compute on the CPU or not at all.
+pub fn on_cpu() -> Manifest {
+    Manifest { accelerator: AcceleratorChoice::Cpu, ..Manifest::default() }
+}
+
+/// A path as the registry at the root names it.
+pub fn below_root(path: &Path) -> Result<String> {
+    let whole = fs::canonicalize(path).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
+    let below = whole.strip_prefix("/").into_diagnostic()?.to_str();
+    below.map(str::to_owned).ok_or_else(|| miette!("`{}` is not UTF-8", path.display()))
 }
 
 /// The files beside a manifest.

@@ -9,6 +9,8 @@ mod npy;
 mod ps;
 mod run;
 mod serve;
+mod size;
+mod split;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use miette::{IntoDiagnostic, Result};
@@ -29,6 +31,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run a model or a guest once, from .npy files to .npy files
     Run(run::Run),
+    /// Cut a model into fragments that compute, one after the other, what it computes
+    Split(split::Split),
     /// Tell what this machine has, and what would be chosen and why
     Doctor(doctor::Doctor),
     /// Check a manifest, or print its JSON schema
@@ -48,6 +52,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => block_on(serve.run()),
             Command::Run(run) => block_on(run.run()),
+            Command::Split(split) => block_on(split.run()),
             Command::Doctor(doctor) => block_on(doctor.run()),
             Command::Check(check) => check.run(),
             Command::Inspect(inspect) => block_on(inspect.run()),

@@ -2,26 +2,22 @@
 
 use super::{
     config::{self, Loaded},
-    house::{self, Onnx},
+    house::{self, below_root},
     npy,
 };
 use burst_host::{
-    loops::{
-        deploy::MODEL_MAX_BYTES,
-        serve::{Answer, Request, Service},
-    },
+    loops::serve::{Answer, Request, Service},
     nouns::{
         Manifest, Tensor,
         manifest::{AcceleratorChoice, Guest, PoolConfig},
     },
-    ports::{Accelerator, ModelFormat, Program, Registry},
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
     collections::BTreeMap,
     fs,
     num::{NonZeroU64, NonZeroUsize},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,12 +25,12 @@ use std::{
 /// Run a model or a guest once, from .npy files to .npy files
 #[derive(clap::Args)]
 pub struct Run {
-    /// A model (`.onnx`) or a guest (`.wasm`)
+    /// A model (`.onnx`), the directory of a cut model, or a guest (`.wasm`)
     file: PathBuf,
     /// An input, as `name=file.npy`; once for each
     #[arg(long, value_parser = pair)]
     input: Vec<(String, PathBuf)>,
-    /// A model that the guest opens, as `name=file.onnx`; once for each
+    /// A model that the guest opens, as `name=file.onnx` or `name=directory`; once for each
     #[arg(long, value_parser = pair)]
     model: Vec<(String, PathBuf)>,
     /// Where the outputs go, as `<name>.npy`
@@ -57,7 +53,8 @@ impl Run {
         let answer = match self.file.extension().and_then(|extension| extension.to_str()) {
             Some("onnx") => self.model(inputs).await?,
             Some("wasm") => self.guest(inputs).await?,
-            _ => bail!("`{}` is neither a model (.onnx) nor a guest (.wasm)", self.file.display()),
+            _ if self.file.is_dir() => self.model(inputs).await?,
+            _ => bail!("`{}` is neither a model (.onnx or a directory) nor a guest (.wasm)", self.file.display()),
         };
         fs::create_dir_all(&self.output_dir).into_diagnostic().wrap_err("the output directory")?;
         for (name, tensor) in &answer.outputs {
@@ -77,8 +74,9 @@ impl Run {
     }
 
     async fn model(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
-        let accelerator = house::accelerator(&self.house()).await?;
-        let program = load(&*accelerator, &self.file).await?;
+        let models = house::models(&self.house()).await?;
+        let loaded = models.load(&below_root(&self.file)?, &*models.accelerator).await.into_diagnostic();
+        let (_, program) = loaded.wrap_err_with(|| format!("the model `{}`", self.file.display()))?;
         let signature = program.signature();
         let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
         signature.admits(specs).map_err(|why| miette!(help = format!("the model is {signature}"), "{why}"))?;
@@ -88,7 +86,7 @@ impl Run {
         let tensors = program.run(ordered, deadline).await.into_diagnostic()?;
         let mut outputs = Vec::new();
         for (port, tensor) in signature.outputs.iter().zip(&tensors) {
-            outputs.push((port.name.clone(), accelerator.download(tensor).await.into_diagnostic()?));
+            outputs.push((port.name.clone(), models.accelerator.download(tensor).await.into_diagnostic()?));
         }
         Ok(Answer { outputs, device: Some(program.device().clone()) })
     }
@@ -125,19 +123,6 @@ impl Run {
 
 /// What the one guest is called.
 const GUEST: &str = "guest";
-
-async fn load(accelerator: &dyn Accelerator, path: &Path) -> Result<Arc<dyn Program>> {
-    let model = house::registry(Path::new("/"))?.fetch(&below_root(path)?, MODEL_MAX_BYTES).await.into_diagnostic()?;
-    let graph = Onnx.decode(&model).into_diagnostic().wrap_err_with(|| format!("the model `{}`", path.display()))?;
-    accelerator.load(&graph).await.into_diagnostic().wrap_err_with(|| format!("the model `{}`", path.display()))
-}
-
-/// A path as the registry at the root names it.
-fn below_root(path: &Path) -> Result<String> {
-    let whole = fs::canonicalize(path).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
-    let below = whole.strip_prefix("/").into_diagnostic()?.to_str();
-    below.map(str::to_owned).ok_or_else(|| miette!("`{}` is not UTF-8", path.display()))
-}
 
 fn pair(text: &str) -> Result<(String, PathBuf), String> {
     let (name, path) = text.split_once('=').ok_or("it is name=file")?;

@@ -111,7 +111,7 @@ impl House {
             }
         }
         let counts: Vec<LaneCounts> = lanes.iter().map(Lane::counts).collect();
-        let metrics = Arc::new(metrics::registry(service.clone(), counts, vec![deployer.accelerator.clone()]));
+        let metrics = Arc::new(metrics::registry(service.clone(), counts, vec![deployer.models.accelerator.clone()]));
         let mut watching = JoinSet::new();
         lanes.into_iter().for_each(|lane| drop(watching.spawn(lane.run())));
         cameras.start(&mut watching);

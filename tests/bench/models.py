@@ -36,7 +36,7 @@ class Net:
     def __init__(self, name):
         self.name = name
         self.rng = np.random.default_rng([SEED, *name.encode()])
-        self.nodes, self.constants, self.inputs = [], [], {}
+        self.nodes, self.constants, self.inputs, self.outputs = [], [], {}, []
 
     def input(self, name, array):
         self.inputs[name] = array
@@ -61,6 +61,11 @@ class Net:
         self.nodes.append(helper.make_node(kind, inputs, names, name=names[0], **attributes))
         return names[0] if outputs == 1 else names
 
+    def output(self, x, name, shape):
+        """One more output, of the model's usual type."""
+        self.nodes.append(helper.make_node("Identity", [x], [name], name=name))
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
     def conv(self, x, channels_in, channels, kernel=1, stride=1, groups=1, gain=LINEAR):
         fan_in = channels_in // groups * kernel * kernel
         weight = self.normal((channels, channels_in // groups, kernel, kernel), (gain / fan_in) ** 0.5)
@@ -84,7 +89,7 @@ class Net:
         kinds = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64}
         given = [helper.make_tensor_value_info(n, kinds[a.dtype], a.shape) for n, a in self.inputs.items()]
         made = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
-        graph = helper.make_graph(self.nodes, self.name, given, [made], self.constants)
+        graph = helper.make_graph(self.nodes, self.name, given, [made, *self.outputs], self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
@@ -260,7 +265,57 @@ def attend(net, x, hidden, tokens, width, heads):
     return net.linear(net.op("Reshape", mixed, net.integers(1, tokens, width)), width, width)
 
 
-MODELS = {build.__name__: build for build in (mobilenetv2, resnet50, yolo320, minilm_l6_s128)}
+def gpt2_l8_c64(net):
+    """GPT-2's decoder (Radford et al., 2019), small: one token a run, its keys and values in caches of 64 places.
+
+    The caches are inputs and outputs of one shape, so that every token runs the same plan.
+    """
+    layers, places, width, heads, words = 8, 64, 128, 4, 2000
+    cache = (1, heads, places, width // heads)
+    at = 40
+    token = net.input("input_ids", net.rng.integers(words, size=(1, 1)))
+    position = net.input("position", np.array([at], np.int64))
+
+    every = net.integers(*range(places))
+    here = net.op("Reshape", net.op("Equal", every, position), net.integers(1, 1, places, 1))
+    seen = net.op("LessOrEqual", every, position)
+    lowest = net.floats(np.finfo(np.float32).min)
+    hidden = net.op("Reshape", net.op("Where", seen, net.floats(0), lowest), net.integers(1, 1, 1, places))
+
+    vocabulary = net.normal((words, width), 0.1)
+    embedded = net.op("Gather", vocabulary, token, axis=0)
+    x = net.op("Add", embedded, net.op("Gather", net.normal((places, width), 0.1), position, axis=0))
+    for layer in range(layers):
+        y = norm(net, x, width)
+        split = {"outputs": 3, "axis": -1}
+        query, key, value = net.op("Split", net.linear(y, width, 3 * width), net.integers(width, width, width), **split)
+        mixed = recall(net, layer, at, (query, key, value), here, hidden, cache)
+        x = net.op("Add", x, net.linear(mixed, width, width))
+        y = net.linear(norm(net, x, width), width, 4 * width)
+        x = net.op("Add", x, net.linear(gelu(net, y), 4 * width, width))
+    # The embedding is also the last layer, as in GPT-2.
+    last = norm(net, x, width)
+    net.op("MatMul", last, net.op("Transpose", vocabulary, perm=[1, 0]))
+    return net.model("logits", [1, 1, words])
+
+
+def recall(net, layer, at, now, here, hidden, cache):
+    """Attention over what was kept and what is new, which is kept in turn."""
+    _, heads, places, head = cache
+    query, key, value = (net.op("Reshape", x, net.integers(1, heads, 1, head)) for x in now)
+    kept = []
+    for name, new in (("key", key), ("value", value)):
+        past = net.rng.standard_normal(cache, np.float32) * (np.arange(places) < at)[:, None].astype(np.float32)
+        past = net.input(f"past_{name}_{layer}", past)
+        kept.append(net.op("Where", here, new, past))
+        net.output(kept[-1], f"present_{name}_{layer}", cache)
+    scores = net.op("MatMul", query, net.op("Transpose", kept[0], perm=[0, 1, 3, 2]))
+    scores = net.op("Add", net.op("Div", scores, net.floats(head**0.5)), hidden)
+    mixed = net.op("MatMul", net.op("Softmax", scores, axis=-1), kept[1])
+    return net.op("Reshape", mixed, net.integers(1, 1, heads * head))
+
+
+MODELS = {build.__name__: build for build in (mobilenetv2, resnet50, yolo320, minilm_l6_s128, gpt2_l8_c64)}
 
 
 def main():

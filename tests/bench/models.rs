@@ -1,12 +1,8 @@
 //! The CPU accelerator beside ONNX Runtime, on the models of `tests/bench/models.py`.
 
-#[allow(dead_code)]
-#[path = "../../host/cli/npy.rs"]
-mod npy;
-
 use crate::{
     report::{Flags, Report, Row, median},
-    support::{block_on, python, root},
+    support::{block_on, npy, python, root},
 };
 use burst_adapters::{cpu::CpuAccelerator, onnx};
 use burst_host::{

@@ -1,10 +1,13 @@
 //! A house in this process, and `burst` as a process.
 
 mod burst;
+#[allow(dead_code)]
+#[path = "../../host/cli/npy.rs"]
+pub mod npy;
 
 pub use burst::{Burst, llvmpipe, python, request};
 
-use burst_adapters::{cpu::CpuAccelerator, onnx, registry::Directory};
+use burst_adapters::{cpu::CpuAccelerator, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
         deploy::{DeployError, Deployer},
@@ -15,8 +18,7 @@ use burst_host::{
         feed::Feed,
         sandbox::{Capacity, Sandbox},
     },
-    nouns::{Element, Graph, Tensor, manifest::Guest},
-    ports::{Artefact, ModelError, ModelFormat},
+    nouns::{Element, Tensor, manifest::Guest},
 };
 use std::{
     collections::BTreeMap,
@@ -62,20 +64,16 @@ pub fn sandbox() -> Arc<Sandbox> {
     SANDBOX.get_or_init(new).clone()
 }
 
-struct Onnx;
-
-impl ModelFormat for Onnx {
-    fn decode(&self, model: &Artefact) -> Result<Graph, ModelError> {
-        onnx::decode(&model.bytes, &onnx::Limits::default()).map_err(|error| ModelError(error.to_string()))
-    }
+/// One CPU for all tests.
+pub fn cpu() -> Arc<CpuAccelerator> {
+    static CPU: OnceLock<Arc<CpuAccelerator>> = OnceLock::new();
+    CPU.get_or_init(|| Arc::new(CpuAccelerator::new(NonZeroUsize::new(2).unwrap()).unwrap())).clone()
 }
 
 /// A deployer over the repository's files.
 pub fn deployer(cache: Option<Cache>) -> Deployer {
-    static CPU: OnceLock<Arc<CpuAccelerator>> = OnceLock::new();
-    let cpu = CPU.get_or_init(|| Arc::new(CpuAccelerator::new(NonZeroUsize::new(2).unwrap()).unwrap()));
     let registry = Directory::open(root()).unwrap();
-    Deployer::new(sandbox(), cache, cpu.clone(), Arc::new(registry), Arc::new(Onnx))
+    Deployer::new(sandbox(), cache, cpu(), Arc::new(registry), Arc::new(Onnx))
 }
 
 /// A guest of a manifest, written as TOML.

@@ -4,6 +4,7 @@
 //! because rten 0.27 holds only FP32 and 8- and 32-bit integers.
 
 mod device;
+mod infer;
 mod mend;
 mod number;
 mod plans;
@@ -21,6 +22,7 @@ use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+pub use infer::{declared, infer};
 use program::CpuProgram;
 use std::{num::NonZeroUsize, sync::Arc};
 use workers::Workers;

@@ -76,7 +76,7 @@ fn touch(plans: &mut VecDeque<(Vec<Shape>, Slot)>, shapes: &[Shape]) -> Slot {
 }
 
 /// The shapes of the ports, with `open` in the place of open extents; `None` where one is not known.
-fn shapes(ports: &[Port], open: Option<usize>) -> Option<Vec<Shape>> {
+pub(super) fn shapes(ports: &[Port], open: Option<usize>) -> Option<Vec<Shape>> {
     let extent = |extent: &Extent| match extent {
         Extent::Fixed(fixed) => Some(*fixed),
         Extent::Named(_) | Extent::Any => open,

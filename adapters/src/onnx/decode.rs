@@ -9,15 +9,23 @@ use super::{
     tensor::{self, Budget},
     wire,
 };
-use burst_host::nouns::{Attribute, Extent, Function, Graph, Op, Opset, Port, Shape, Tensor};
+use burst_host::{
+    nouns::{Attribute, Extent, Function, Graph, Op, Opset, Port, Shape, Tensor},
+    ports::Blobs,
+};
 use prost::{Message, bytes::Bytes};
 use std::collections::HashSet;
 
-/// Reads a model. Weights in `raw_data` share `file`, so the file stays in memory as long as they do.
+/// Reads a model that is one file. Weights in `raw_data` share it, so it stays in memory as long as they do.
 pub fn decode(file: &Bytes, limits: &Limits) -> Result<Graph, OnnxError> {
+    decode_with(file, &Blobs::new(), limits)
+}
+
+/// Reads a model whose weights may be in files beside it; they share those.
+pub fn decode_with(file: &Bytes, blobs: &Blobs, limits: &Limits) -> Result<Graph, OnnxError> {
     wire::measure(wire::Kind::Model, file, limits)?;
     let model = ModelProto::decode(file.clone()).map_err(|error| OnnxError::Malformed(error.to_string()))?;
-    let graph = Reader { budget: Budget::new(limits) }.model(model)?;
+    let graph = Reader { budget: Budget::new(limits, blobs) }.model(model)?;
     check::model(&graph, limits)?;
     Ok(graph)
 }
@@ -26,14 +34,14 @@ pub fn decode(file: &Bytes, limits: &Limits) -> Result<Graph, OnnxError> {
 pub fn decode_tensor(file: &Bytes, limits: &Limits) -> Result<Tensor, OnnxError> {
     wire::measure(wire::Kind::Tensor, file, limits)?;
     let proto = TensorProto::decode(file.clone()).map_err(|error| OnnxError::Malformed(error.to_string()))?;
-    tensor::decode(proto, &mut Budget::new(limits)).map(|(_, tensor)| tensor)
+    tensor::decode(proto, &mut Budget::new(limits, &Blobs::new())).map(|(_, tensor)| tensor)
 }
 
-struct Reader {
-    budget: Budget,
+struct Reader<'a> {
+    budget: Budget<'a>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn model(&mut self, model: ModelProto) -> Result<Graph, OnnxError> {
         let graph = model.graph.ok_or_else(|| OnnxError::Malformed("it holds no graph".into()))?;
         let ir_version = model.ir_version.filter(|&version| version > 0);

@@ -2,32 +2,56 @@
 
 use super::{
     OnnxError,
+    external::EXTERNAL,
     proto::{
         AttributeProto, AttributeType, Dimension, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto,
-        OperatorSetIdProto, TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
+        OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue,
+        ValueInfoProto,
     },
     tensor,
 };
 use burst_host::nouns::{Attribute, Extent, Function, Graph, Op, Opset, Port, Tensor};
-use prost::Message;
+use prost::{Message, bytes::Bytes};
 
+/// Smaller weights stay in the model: a file of its own would cost each more than it holds.
+const APART_MIN_BYTES: usize = 1024;
 /// Before this IR version every constant had to be an input too.
 const CONSTANTS_ALONE: i64 = 4;
 
 /// Writes a model. Equal graphs give equal bytes; reading them again gives an equal graph.
 pub fn encode(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
+    Ok(model(graph, graph_proto(graph)?)?.encode_to_vec())
+}
+
+/// Writes a model with its larger weights beside it: `keep` takes each one's contents and says where it keeps them, as
+/// a path from the model's directory.
+pub fn encode_apart<E: From<OnnxError>>(
+    graph: &Graph,
+    mut keep: impl FnMut(&Bytes) -> Result<String, E>,
+) -> Result<Vec<u8>, E> {
     let mut main = graph_proto(graph)?;
+    for tensor in &mut main.initializer {
+        if let Some(contents) = tensor.raw_data.take_if(|contents| contents.len() >= APART_MIN_BYTES) {
+            let entry = |key: &str, value| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
+            tensor.external_data =
+                vec![entry("location", keep(&contents)?), entry("length", contents.len().to_string())];
+            tensor.data_location = Some(EXTERNAL);
+        }
+    }
+    Ok(model(graph, main)?.encode_to_vec())
+}
+
+fn model(graph: &Graph, mut main: GraphProto) -> Result<ModelProto, OnnxError> {
     if graph.ir_version < CONSTANTS_ALONE {
         main.input.extend(graph.constants.iter().map(|(name, tensor)| constant_port(name, tensor)));
     }
-    let model = ModelProto {
+    Ok(ModelProto {
         ir_version: Some(graph.ir_version),
         producer_name: Some("silent-burst".into()),
         graph: Some(main),
         opset_import: opsets(&graph.opsets),
         functions: graph.functions.iter().map(function).collect::<Result<_, _>>()?,
-    };
-    Ok(model.encode_to_vec())
+    })
 }
 
 fn graph_proto(graph: &Graph) -> Result<GraphProto, OnnxError> {

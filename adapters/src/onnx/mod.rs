@@ -2,12 +2,14 @@
 //!
 //! A file is a stranger's: it is measured on the wire before anything is decoded (`wire`), every tensor's length is
 //! checked before it is copied (`tensor`), and every name must be defined once and before its use (`check`).
-//! Weights in `raw_data` share the file's buffer.
+//! Weights in `raw_data` share the file's buffer, those in files beside it share theirs.
 
 mod check;
 mod decode;
 mod encode;
 mod error;
+mod external;
+mod format;
 mod inline;
 pub mod proto;
 mod tensor;
@@ -15,9 +17,11 @@ mod tensor;
 mod tests;
 mod wire;
 
-pub use decode::{decode, decode_tensor};
-pub use encode::encode;
+pub use decode::{decode, decode_tensor, decode_with};
+pub use encode::{encode, encode_apart};
 pub use error::OnnxError;
+pub use external::locations;
+pub use format::Onnx;
 pub use inline::inline;
 
 /// The element type of this number in `TensorProto.DataType`; the error names what has none here.
@@ -33,8 +37,10 @@ pub struct Limits {
     pub file_max_bytes: usize,
     /// What decoding may allocate beside the contents of tensors: names, attributes, vertices.
     pub structure_max_bytes: usize,
-    /// Contents of all tensors together.
+    /// Contents of all tensors inside the file together.
     pub constants_max_bytes: usize,
+    /// Contents of all tensors beside it together; several may share theirs.
+    pub external_max_bytes: usize,
     /// Operators in the graph, its subgraphs and its functions, and again once the functions are inlined.
     pub ops_max: usize,
     /// Tensors in the graph, its subgraphs and its functions.
@@ -53,6 +59,7 @@ impl Default for Limits {
             file_max_bytes: 512 << 20,
             structure_max_bytes: 128 << 20,
             constants_max_bytes: 512 << 20,
+            external_max_bytes: 4 << 30,
             ops_max: 20_000,
             constants_max: 20_000,
             attributes_max: 64,

@@ -145,12 +145,20 @@ pub struct TensorProto {
     /// Packed `uint64`.
     #[prost(bytes = "bytes", optional, tag = "11")]
     pub uint64_data: Option<Bytes>,
-    /// `StringStringEntryProto`, only to be refused.
-    #[prost(bytes = "bytes", repeated, tag = "13")]
-    pub external_data: Vec<Bytes>,
+    /// Where the contents are, when they are in a file beside the model.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<StringStringEntryProto>,
     /// 1 is external.
     #[prost(int32, optional, tag = "14")]
     pub data_location: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct StringStringEntryProto {
+    #[prost(string, optional, tag = "1")]
+    pub key: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    pub value: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]

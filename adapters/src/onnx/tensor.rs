@@ -1,28 +1,36 @@
 //! Tensors of the file to host tensors and back, in every storage form that ONNX has.
 
 use super::{
-    Limits, OnnxError,
+    Limits, OnnxError, external,
     proto::{DataType, TensorProto},
 };
-use burst_host::nouns::{Element, Spec, Tensor};
+use burst_host::{
+    nouns::{Element, Spec, Tensor},
+    ports::Blobs,
+};
 use prost::{bytes::Bytes, encoding::decode_varint};
 
-/// What the contents of all tensors may still take.
-pub(super) struct Budget {
-    left_bytes: usize,
-    max_bytes: usize,
+/// What the contents of all tensors may still take, and where those that are not in the file are.
+pub(super) struct Budget<'a> {
+    inside_bytes: usize,
+    beside_bytes: usize,
+    limits: &'a Limits,
+    blobs: &'a Blobs,
 }
 
-impl Budget {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { left_bytes: limits.constants_max_bytes, max_bytes: limits.constants_max_bytes }
+impl<'a> Budget<'a> {
+    pub(super) fn new(limits: &'a Limits, blobs: &'a Blobs) -> Self {
+        Self { inside_bytes: 0, beside_bytes: 0, limits, blobs }
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), OnnxError> {
-        let found = self.max_bytes.saturating_sub(self.left_bytes).saturating_add(bytes);
-        OnnxError::limit("bytes of constants", found, self.max_bytes)?;
-        self.left_bytes = self.left_bytes.saturating_sub(bytes);
-        Ok(())
+        self.inside_bytes = self.inside_bytes.saturating_add(bytes);
+        OnnxError::limit("bytes of constants", self.inside_bytes, self.limits.constants_max_bytes)
+    }
+
+    fn charge_beside(&mut self, bytes: usize) -> Result<(), OnnxError> {
+        self.beside_bytes = self.beside_bytes.saturating_add(bytes);
+        OnnxError::limit("bytes of constants beside the file", self.beside_bytes, self.limits.external_max_bytes)
     }
 }
 
@@ -60,16 +68,22 @@ const ELEMENTS: [(DataType, Element); 14] = [
 ];
 
 /// Reads one tensor; nothing is allocated for contents of another length than its type and extents need.
-pub(super) fn decode(proto: TensorProto, budget: &mut Budget) -> Result<(String, Tensor), OnnxError> {
+pub(super) fn decode(proto: TensorProto, budget: &mut Budget<'_>) -> Result<(String, Tensor), OnnxError> {
     let name = proto.name.clone().unwrap_or_default();
-    if !proto.external_data.is_empty() || proto.data_location.unwrap_or(0) != 0 {
-        return Err(OnnxError::External { tensor: name });
-    }
     if proto.segment.is_some() {
         return Err(OnnxError::Unsupported(format!("tensor `{name}` in segments")));
     }
     let spec = spec(&name, &proto)?;
-    let contents = contents(&name, &spec, proto, budget)?;
+    let contents = match external::contents(&proto, budget.blobs)? {
+        Some(_) if spec.element == Element::Bytes => {
+            return Err(OnnxError::Unsupported(format!("tensor `{name}` of strings in another file")));
+        }
+        Some(beside) => {
+            budget.charge_beside(beside.len())?;
+            beside
+        }
+        None => contents(&name, &spec, proto, budget)?,
+    };
     let tensor = Tensor::host(spec, contents).map_err(|error| OnnxError::shape(&name, error))?;
     Ok((name, tensor))
 }
@@ -83,7 +97,7 @@ fn spec(name: &str, proto: &TensorProto) -> Result<Spec, OnnxError> {
     Spec::new(element, extents).map_err(|error| OnnxError::shape(name, error))
 }
 
-fn contents(name: &str, spec: &Spec, proto: TensorProto, budget: &mut Budget) -> Result<Bytes, OnnxError> {
+fn contents(name: &str, spec: &Spec, proto: TensorProto, budget: &mut Budget<'_>) -> Result<Bytes, OnnxError> {
     let wrong = |reason: String| OnnxError::Tensor { tensor: name.into(), reason };
     let Some(bytes) = spec.bytes() else {
         return strings(spec.shape.elements(), &proto.string_data, budget).map_err(|error| match error {
@@ -154,7 +168,7 @@ enum Length {
 }
 
 /// Each string behind its length, as [`Element::Bytes`] keeps them.
-fn strings(count: usize, strings: &[Bytes], budget: &mut Budget) -> Result<Bytes, Length> {
+fn strings(count: usize, strings: &[Bytes], budget: &mut Budget<'_>) -> Result<Bytes, Length> {
     if strings.len() != count {
         return Err(Length::Wrong);
     }

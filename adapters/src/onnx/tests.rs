@@ -1,12 +1,15 @@
 //! Round trips, and files made to hurt: each refused in time, by name, without allocating what it asks for.
 
 use super::proto::{
-    AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TypeProto, TypeValue, ValueInfoProto,
+    AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    StringStringEntryProto, TensorProto, TypeProto, TypeValue, ValueInfoProto,
 };
-use super::{Limits, OnnxError, decode, decode_tensor, encode, inline};
+use super::{Limits, OnnxError, decode, decode_tensor, decode_with, encode, encode_apart, inline, locations};
 use crate::conformance::cases;
-use burst_host::nouns::{Element, Graph, Spec, Tensor};
+use burst_host::{
+    nouns::{Element, Graph, Spec, Tensor},
+    ports::Blobs,
+};
 use proptest::prelude::*;
 use prost::{Message, bytes::Bytes};
 use std::{
@@ -70,6 +73,31 @@ fn check_round_trip(graph: &Graph) {
     assert_eq!(format!("{graph:?}"), format!("{again:?}"));
     // The bytes hold the contents of tensors, which the line above does not.
     assert_eq!(file, encode(&again).unwrap());
+}
+
+#[test]
+fn weights_survive_beside_the_file() {
+    let graph = decoded(DIGITS).unwrap();
+    let mut blobs = Blobs::new();
+    let file = encode_apart(&graph, |contents| {
+        let location = format!("blobs/{}", blobs.len());
+        blobs.insert(location.clone(), contents.clone());
+        Ok::<_, OnnxError>(location)
+    });
+    let file = Bytes::from(file.unwrap());
+    assert!(!blobs.is_empty() && file.len() < DIGITS.len() / 4, "{} bytes", file.len());
+    assert_eq!(locations(&file, &Limits::default()).unwrap(), blobs.keys().cloned().collect::<Vec<_>>());
+    let again = decode_with(&file, &blobs, &Limits::default()).unwrap();
+    assert_eq!(encode(&graph).unwrap(), encode(&again).unwrap());
+
+    let check = |blobs: &Blobs, limits: &Limits, part: &str| {
+        let error = format!("{:?}", decode_with(&file, blobs, limits).unwrap_err());
+        assert!(error.contains(part), "{error} has no `{part}`");
+    };
+    check(&Blobs::new(), &Limits::default(), "External");
+    check(&blobs, &Limits { external_max_bytes: 1 << 10, ..Limits::default() }, "bytes of constants beside the file");
+    let cut = blobs.iter().map(|(location, blob)| (location.clone(), blob.slice(1..))).collect();
+    check(&cut, &Limits::default(), "is too short");
 }
 
 #[test]
@@ -262,8 +290,12 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let many = NodeProto { attribute: (0..65).map(|i| attribute(i.to_string())).collect(), ..relu("", "y") };
     let twice = NodeProto { attribute: vec![attribute("a".into()), attribute("a".into())], ..relu("", "y") };
     let reference = AttributeProto { ref_attr_name: Some("outer".into()), ..attribute("a".into()) };
-    let entry = vec![Bytes::from_static(b"\x0a\x08location\x12\x0b/etc/passwd")];
-    let external = TensorProto { external_data: entry, ..floats(&[2], 8) };
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+    let location = || entry("location", "/etc/passwd");
+    let beside = |entries: Vec<StringStringEntryProto>| {
+        constant(TensorProto { external_data: entries, data_location: Some(1), raw_data: None, ..floats(&[2], 0) })
+    };
+    let both = TensorProto { external_data: vec![location()], ..floats(&[2], 8) };
     vec![
         ("nothing", vec![], "no graph"),
         ("text", b"#!/bin/sh\nrm -rf /\n".to_vec(), "Malformed"),
@@ -280,7 +312,10 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("deep subgraphs", model(nested(9)), "Limit { what: \"depth of subgraphs\""),
         ("very deep subgraphs", model(nested(300)), "Limit { what: \"depth of subgraphs\""),
         ("a type of types", model(sequence_input()), "no tensor"),
-        ("weights elsewhere", constant(external), "External { tensor: \"w\" }"),
+        ("weights elsewhere", beside(vec![location()]), "External { tensor: \"w\" }"),
+        ("weights nowhere", beside(vec![entry("offset", "8")]), "External"),
+        ("weights here and elsewhere", constant(both), "both here and in another file"),
+        ("weights from nonsense on", beside(vec![location(), entry("offset", "-8")]), "not told in numbers"),
         ("weights elsewhere, by flag", constant(TensorProto { data_location: Some(1), ..floats(&[2], 8) }), "External"),
         ("segments", constant(TensorProto { segment: Some(Bytes::new()), ..floats(&[2], 8) }), "segments"),
         ("too few bytes", constant(floats(&[1 << 26], 4)), "268435456 bytes are needed"),

@@ -55,6 +55,8 @@ impl Kind {
         /// A string, a `Bytes`, or a small message.
         const HANDLE: usize = 128;
         match (self, field) {
+            // Where a tensor's contents are is text, which is copied.
+            (Self::Tensor, 13) => HANDLE.saturating_add(length.saturating_mul(2)),
             (Self::Tensor, _) | (Self::Attribute, 4 | 9) => HANDLE,
             // Packed varints take a byte each on the wire and eight in memory.
             (Self::Attribute, 7 | 8) => HANDLE.saturating_add(length.saturating_mul(16)),

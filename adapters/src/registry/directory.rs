@@ -50,6 +50,9 @@ fn read(root: &Dir, reference: &str, limit_bytes: u64) -> Result<Artefact, Regis
     plain(reference).map_err(refused)?;
     let file = root.open_with(reference, &options()).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(RegistryError::Directory(reference.into()));
+    }
     if !metadata.is_file() {
         return Err(refused("it is not a file"));
     }
@@ -129,8 +132,8 @@ mod tests {
         check(&house, "models/one.onnx", 6, Err("`models/one.onnx` is larger than 6 bytes")).await;
         check(&house, "models/two.onnx", 9, Err("`models/two.onnx` does not exist")).await;
         check(&house, "models/one.onnx/two", 9, Err("`models/one.onnx/two` does not exist")).await;
-        check(&house, "models", 9, Err("`models` is refused: it is not a file")).await;
-        check(&house, ".", 9, Err("`.` is refused: it is not a file")).await;
+        check(&house, "models", 9, Err("`models` is a directory")).await;
+        check(&house, ".", 9, Err("`.` is a directory")).await;
     }
 
     #[tokio::test]

@@ -1,6 +1,9 @@
 //! The control plane: from the name of a component to a filled pool.
 
-use super::serve::Deployment;
+use super::{
+    models::{LoadError, Models},
+    serve::Deployment,
+};
 use crate::{
     mechanisms::{
         cache::Cache,
@@ -12,32 +15,21 @@ use crate::{
         statistics::Statistics,
     },
     nouns::{
-        Account, Digest, Fault, Manifest, Port, Signature,
-        manifest::{Guest, Limits, PortConfig},
+        Account, Manifest, Port, Signature,
+        manifest::{Guest, PortConfig},
     },
-    ports::{Accelerator, Artefact, ModelError, ModelFormat, Program, Registry, RegistryError},
+    ports::{Accelerator, ModelFormat, Registry, RegistryError},
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Weak},
-};
-use tokio::sync::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The largest component.
 pub const COMPONENT_MAX_BYTES: u64 = 64 << 20;
-/// The largest model file.
-pub const MODEL_MAX_BYTES: u64 = 512 << 20;
-
 /// Compiles guests and loads models.
 pub struct Deployer {
     pub sandbox: Arc<Sandbox>,
     /// `None` compiles at every start.
     pub cache: Option<Cache>,
-    pub accelerator: Arc<dyn Accelerator>,
-    pub registry: Arc<dyn Registry>,
-    pub format: Arc<dyn ModelFormat>,
-    /// Weights are in memory once, and as long as a guest uses them.
-    programs: Mutex<HashMap<Digest, Weak<dyn Program>>>,
+    pub models: Models,
 }
 
 /// Why a guest can't be deployed.
@@ -55,17 +47,6 @@ pub enum DeployError {
     NeverRuns,
 }
 
-/// Why a model can't be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Fetch(#[from] RegistryError),
-    #[error(transparent)]
-    Decode(#[from] ModelError),
-    #[error(transparent)]
-    Load(#[from] Fault),
-}
-
 impl Deployer {
     pub fn new(
         sandbox: Arc<Sandbox>,
@@ -74,7 +55,7 @@ impl Deployer {
         registry: Arc<dyn Registry>,
         format: Arc<dyn ModelFormat>,
     ) -> Self {
-        Self { sandbox, cache, accelerator, registry, format, programs: Mutex::default() }
+        Self { sandbox, cache, models: Models::new(accelerator, registry, format) }
     }
 
     /// Fetches, verifies, compiles, prepares and fills the floor of one guest.
@@ -99,7 +80,7 @@ impl Deployer {
             signature: Arc::new(signature(config)),
             answers: !sees_frames,
             limits: config.limits.clone(),
-            accelerator: self.accelerator.clone(),
+            accelerator: self.models.accelerator.clone(),
             statistics,
             pool,
         })
@@ -107,42 +88,23 @@ impl Deployer {
 
     /// Compiles a guest with everything it is granted, without a pool.
     pub async fn compile(&self, config: &Guest, cameras: BTreeMap<String, Feed>) -> Result<CompiledGuest, DeployError> {
-        let component = self.registry.fetch(&config.component, COMPONENT_MAX_BYTES).await;
+        let component = self.models.registry.fetch(&config.component, COMPONENT_MAX_BYTES).await;
         let component = component.map_err(DeployError::Component)?;
-        let (mut models, mut digests) = (BTreeMap::new(), BTreeMap::new());
+        let (mut models, mut digests, mut loaded) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let account = Account::of(&config.limits);
         for (name, reference) in &config.models {
-            let program = self.load(reference, &config.limits).await;
+            // An account of its own: other guests may go on with the model after this one is gone.
+            let accelerator = self.models.accelerator.for_account(&Account::of(&config.limits));
+            let program = self.models.load(reference, &*accelerator).await;
             let (digest, program) = program.map_err(|source| DeployError::Model { name: name.clone(), source })?;
-            models.insert(name.clone(), program.for_account(&account));
+            models.insert(name.clone(), program.clone().for_account(&account));
+            loaded.push(program);
             digests.insert(name.clone(), digest);
         }
-        let accelerator = self.accelerator.for_account(&account);
-        let grants = Grants { accelerator, models, digests, cameras, limits: config.limits.clone(), account };
+        let accelerator = self.models.accelerator.for_account(&account);
+        let grants = Grants { accelerator, models, loaded, digests, cameras, limits: config.limits.clone(), account };
         let guest = CompiledGuest::new(self.sandbox.clone(), self.cache.as_ref(), &component, Arc::new(grants));
         Ok(guest.await?)
-    }
-
-    /// Loads a model, or shares it with the guests that have it already.
-    async fn load(&self, reference: &str, limits: &Limits) -> Result<(Digest, Arc<dyn Program>), LoadError> {
-        let model = self.registry.fetch(reference, MODEL_MAX_BYTES).await?;
-        let mut programs = self.programs.lock().await;
-        if let Some(program) = programs.get(&model.digest).and_then(Weak::upgrade) {
-            return Ok((model.digest, program));
-        }
-        let digest = model.digest;
-        let program = self.decode_and_load(model, limits).await?;
-        programs.retain(|_, program| program.strong_count() > 0);
-        programs.insert(digest, Arc::downgrade(&program));
-        Ok((digest, program))
-    }
-
-    async fn decode_and_load(&self, model: Artefact, limits: &Limits) -> Result<Arc<dyn Program>, LoadError> {
-        let format = self.format.clone();
-        let graph = tokio::task::spawn_blocking(move || format.decode(&model)).await;
-        let graph = graph.map_err(|error| ModelError(format!("the model can't be read: {error}")))??;
-        // An account of its own: other guests may go on with the model after this one is gone.
-        Ok(self.accelerator.for_account(&Account::of(limits)).load(&graph).await?)
     }
 }
 

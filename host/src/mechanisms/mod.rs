@@ -1,4 +1,4 @@
-//! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded.
+//! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded; how a model is cut and joined again.
 
 mod alarm;
 mod bindings;
@@ -8,8 +8,10 @@ pub mod egress;
 pub mod feed;
 pub mod imports;
 pub mod live;
+pub mod pipeline;
 pub mod pool;
 pub mod sandbox;
 mod snapshot;
+pub mod split;
 pub mod statistics;
 mod ticker;

@@ -1,11 +1,18 @@
 //! The SHA-256 of some bytes: how artefacts, models and compiled code are named.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// A SHA-256, printed as `sha256:<hex>` like OCI does.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
+
+/// Why a text is not a digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no digest; one is `sha256:` and 64 small hexadecimal digits")]
+pub struct DigestError(String);
 
 impl Digest {
     /// The digest of `bytes`.
@@ -24,6 +31,45 @@ impl Digest {
     }
 }
 
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
+        let bytes = hex.and_then(|hex| {
+            let mut bytes = [0; 32];
+            for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+                *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+            }
+            Some(bytes)
+        });
+        bytes.map(Self).ok_or_else(|| DigestError(text.chars().take(80).collect()))
+    }
+}
+
+/// Capitals are refused: a digest has one spelling, or two names would mean one thing.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Self, DigestError> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", self.hex())
@@ -33,5 +79,20 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_one_spelling() {
+        let digest = Digest::of(b"weights");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for wrong in [digest.hex(), digest.to_string().to_uppercase(), "sha256:".into(), format!("{digest}0")] {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+        assert!(format!("sha256:{}", "é".repeat(32)).parse::<Digest>().is_err());
     }
 }

@@ -3,6 +3,7 @@
 mod digest;
 mod event;
 mod fault;
+mod fragment;
 mod frame;
 mod graph;
 mod graph_print;
@@ -15,6 +16,7 @@ mod view;
 pub use digest::Digest;
 pub use event::{Event, Label, Record, RecordValue, Region, Vocabulary, VocabularyEntry, VocabularyKind};
 pub use fault::Fault;
+pub use fragment::{Fragment, Memory, Plan, PlanError};
 pub use frame::{ColourSpace, Frame, Matrix, PixelFormat, Range};
 pub use graph::{Attribute, Function, Graph, Op, Opset};
 pub use ledger::{Account, Charge, Ledger};

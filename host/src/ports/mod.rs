@@ -7,7 +7,7 @@ mod sink;
 mod source;
 
 pub use accelerator::{Accelerator, Device, DeviceKind, Program};
-pub use model::{ModelError, ModelFormat};
+pub use model::{Blobs, ModelError, ModelFormat};
 pub use registry::{Artefact, Registry, RegistryError};
 pub use sink::{Sink, SinkError};
 pub use source::{FrameSource, SourceError};

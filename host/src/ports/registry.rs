@@ -24,6 +24,9 @@ impl Artefact {
 pub enum RegistryError {
     #[error("`{0}` does not exist")]
     NotFound(String),
+    /// It has no bytes of its own, what is in it may have.
+    #[error("`{0}` is a directory")]
+    Directory(String),
     #[error("`{reference}` is refused: {reason}")]
     Refused { reference: String, reason: String },
     #[error("`{reference}` is larger than {limit_bytes} bytes")]

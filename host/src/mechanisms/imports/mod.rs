@@ -20,6 +20,8 @@ pub struct Grants {
     pub accelerator: Arc<dyn Accelerator>,
     /// By the name that the guest opens them with.
     pub models: BTreeMap<String, Arc<dyn Program>>,
+    /// The same as they were loaded: as long as a guest has one, others find it and load it no second time.
+    pub loaded: Vec<Arc<dyn Program>>,
     /// Of the models' files.
     pub digests: BTreeMap<String, Digest>,
     /// By the name that the guest opens them with.

@@ -1,0 +1,56 @@
+//! What tract knows of the values inside a model: their types and sizes.
+
+use super::{
+    plans::shapes,
+    translate::{concrete, outputs, symbolic, translate},
+};
+use crate::onnx::Limits;
+use burst_host::{
+    mechanisms::split::{Known, Values, used_values},
+    nouns::{Element, Extent, Fault, Graph, Port},
+};
+use std::collections::HashMap;
+
+/// The values that operators of `graph` use, exact where the extents of its inputs are fixed. Sizes are told with
+/// `open` in the place of open extents.
+///
+/// Takes milliseconds to seconds. Fails with `Unsupported` where the CPU lacks an operator.
+pub fn infer(graph: &Graph, open: usize) -> Result<Values, Fault> {
+    let unknown = |name| Port { name, element: None, shape: None, optional: false };
+    let asked = Graph { outputs: used_values(graph).into_iter().map(unknown).collect(), ..graph.clone() };
+    let model = translate(&asked, &Limits::default())?;
+    let ranks = || Fault::Unsupported("an input without a number of axes: export the model with one".into());
+    let probe = shapes(&graph.inputs, Some(open)).ok_or_else(ranks)?;
+    let sized = outputs(&concrete(&model, &graph.inputs, &probe)?, &asked.outputs, &HashMap::new());
+    let ports = if shapes(&graph.inputs, None).is_some() {
+        sized.clone()
+    } else {
+        symbolic(&model, &graph.inputs)?.outputs(&asked.outputs)
+    };
+    let known = ports.into_iter().zip(&sized).filter_map(|(port, sized)| {
+        let bytes = bytes(sized)?;
+        Some((port.name.clone(), Known { port, bytes }))
+    });
+    Ok(known.collect())
+}
+
+/// What the model itself tells of its values, with `open` in the place of open extents.
+pub fn declared(graph: &Graph, open: usize) -> Values {
+    let told = graph.values.iter().chain(&graph.outputs);
+    let known = told.filter_map(|port| {
+        let shape = shapes(std::slice::from_ref(port), Some(open))?.pop()?;
+        let fixed = shape.extents().iter().map(|&extent| Extent::Fixed(extent)).collect();
+        let bytes = bytes(&Port { shape: Some(fixed), ..port.clone() })?;
+        Some((port.name.clone(), Known { port: port.clone(), bytes }))
+    });
+    known.collect()
+}
+
+/// `None` where something is open.
+fn bytes(port: &Port) -> Option<u64> {
+    let size = port.element.and_then(Element::size)? as u64;
+    port.shape.as_ref()?.iter().try_fold(size, |bytes, extent| match extent {
+        Extent::Fixed(fixed) => bytes.checked_mul(*fixed as u64),
+        Extent::Named(_) | Extent::Any => None,
+    })
+}
