@@ -1,6 +1,9 @@
 //! Reads a manifest, and points into it when something is wrong.
 
-use burst_host::nouns::{Manifest, manifest::AcceleratorChoice};
+use burst_host::nouns::{
+    Manifest,
+    manifest::{AcceleratorChoice, Fallback},
+};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -57,6 +60,11 @@ struct Wrong {
 /// Reads the word of a flag.
 pub fn accelerator(word: &str) -> Result<AcceleratorChoice, String> {
     serde_json::from_value(word.into()).map_err(|_| "one of auto, cpu, gpu, npu".into())
+}
+
+/// Reads the word of a flag.
+pub fn fallback(word: &str) -> Result<Fallback, String> {
+    serde_json::from_value(word.into()).map_err(|_| "only cpu".into())
 }
 
 impl Source {

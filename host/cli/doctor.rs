@@ -27,6 +27,7 @@ impl Doctor {
         section("accelerators");
         row("cpu", device(AcceleratorChoice::Cpu).await);
         row("gpu", device(AcceleratorChoice::Gpu).await);
+        gpus().await;
         row("npu", device(AcceleratorChoice::Npu).await);
         row("auto chooses", device(AcceleratorChoice::Auto).await);
         section("cameras");
@@ -81,8 +82,24 @@ fn open_files() -> String {
         .map_or_else(|| "unknown".into(), |limit| format!("{limit}; one a connection"))
 }
 
+/// What the drivers show, whether it would be chosen or not.
+#[cfg(feature = "gpu")]
+async fn gpus() {
+    for found in burst_adapters::gpu::survey().await {
+        let taken = if found.hardware { "" } else { "; taken only by its name (device = …)" };
+        row("  shown", format!("{}, {}{taken}", found.device, found.kind));
+        row("    features", found.features.join(" "));
+        let limits: Vec<_> = found.limits.iter().map(|(name, limit)| format!("{name} {limit}")).collect();
+        row("    limits", limits.join(", "));
+        row("    kernels", found.kernels.into());
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+async fn gpus() {}
+
 async fn device(choice: AcceleratorChoice) -> String {
-    match house::accelerator(&Manifest { accelerator: choice, ..Manifest::default() }).await {
+    match house::accelerator(&Manifest { accelerator: choice, ..Manifest::default() }, None).await {
         Ok(accelerator) => accelerator.describe().to_string(),
         Err(error) => error.to_string(),
     }

@@ -1,14 +1,17 @@
 //! Names every adapter once and wires it to a port.
 
 use super::config::Loaded;
-use burst_adapters::{cpu::CpuAccelerator, onnx::Onnx, registry::Directory};
+use burst_adapters::{cpu::CpuAccelerator, fallback, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
         deploy::{Deployer, capacity},
         models::Models,
     },
     mechanisms::{cache::Cache, sandbox::Sandbox},
-    nouns::{Manifest, manifest::AcceleratorChoice},
+    nouns::{
+        Manifest,
+        manifest::{AcceleratorChoice, Fallback},
+    },
     ports::Accelerator,
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
@@ -21,11 +24,19 @@ use std::{
     thread,
 };
 
-/// The accelerator that was asked for; another one never stands in for it.
-pub async fn accelerator(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
+/// The accelerator that was asked for; another one stands in for it only where the manifest says so.
+pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
     match manifest.accelerator {
-        AcceleratorChoice::Auto | AcceleratorChoice::Cpu => Ok(Arc::new(cpu()?)),
-        AcceleratorChoice::Gpu => gpu(manifest.device.as_deref(), manifest.device_max_bytes).await,
+        AcceleratorChoice::Cpu => Ok(Arc::new(cpu()?)),
+        AcceleratorChoice::Gpu => with_fallback(gpu(manifest, manifest.device.as_deref(), cache).await?, manifest),
+        // A driver that computes on the CPU is slower than the CPU's own accelerator: it has to be named.
+        AcceleratorChoice::Auto => match gpu(manifest, None, cache).await {
+            Ok(gpu) => with_fallback(gpu, manifest),
+            Err(reason) => {
+                tracing::debug!(%reason, "auto is the CPU");
+                Ok(Arc::new(cpu()?))
+            }
+        },
         AcceleratorChoice::Npu => {
             bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no NPU accelerator")
         }
@@ -33,10 +44,10 @@ pub async fn accelerator(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
 }
 
 #[cfg(feature = "gpu")]
-async fn gpu(device: Option<&str>, max_bytes: Option<NonZeroUsize>) -> Result<Arc<dyn Accelerator>> {
+async fn gpu(manifest: &Manifest, device: Option<&str>, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
     use burst_adapters::gpu::{GpuAccelerator, Options, Wanted};
     let wanted = device.map_or(Wanted::Hardware, |name| Wanted::Named(name.into()));
-    let options = Options { max_bytes };
+    let options = Options { max_bytes: manifest.device_max_bytes, cache: cache.cloned() };
     // Boxed and typed: what wgpu holds is nested deeper than the compiler follows from the outermost future.
     let opening: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
         let opened = GpuAccelerator::open_with(&wanted, options).await;
@@ -48,8 +59,15 @@ async fn gpu(device: Option<&str>, max_bytes: Option<NonZeroUsize>) -> Result<Ar
 }
 
 #[cfg(not(feature = "gpu"))]
-async fn gpu(_: Option<&str>, _: Option<NonZeroUsize>) -> Result<Arc<dyn Accelerator>> {
+async fn gpu(_: &Manifest, _: Option<&str>, _: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
     bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no GPU accelerator")
+}
+
+fn with_fallback(first: Arc<dyn Accelerator>, manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
+    match manifest.fallback {
+        Some(Fallback::Cpu) => Ok(Arc::new(fallback::Fallback { first, second: Arc::new(cpu()?) })),
+        None => Ok(first),
+    }
 }
 
 fn cpu() -> Result<CpuAccelerator> {
@@ -65,12 +83,14 @@ pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
     let directory = directory.or_else(cache_directory).wrap_err("there is no home directory; set cache.directory")?;
     let cache = Cache::open(&directory).into_diagnostic()?;
     let registry = registry(base)?;
-    Ok(Deployer::new(Arc::new(sandbox), Some(cache), accelerator(manifest).await?, Arc::new(registry), Arc::new(Onnx)))
+    let accelerator = accelerator(manifest, Some(&cache)).await?;
+    tracing::info!(device = %accelerator.describe(), "computes graphs");
+    Ok(Deployer::new(Arc::new(sandbox), Some(cache), accelerator, Arc::new(registry), Arc::new(Onnx)))
 }
 
 /// Models by their path from the root, for commands that take them from anywhere.
 pub async fn models(manifest: &Manifest) -> Result<Models> {
-    let accelerator = accelerator(manifest).await?;
+    let accelerator = accelerator(manifest, cache().as_ref()).await?;
     Ok(Models::new(accelerator, Arc::new(registry(Path::new("/"))?), Arc::new(Onnx)))
 }
 
@@ -89,6 +109,11 @@ pub fn below_root(path: &Path) -> Result<String> {
 /// The files beside a manifest.
 pub fn registry(base: &Path) -> Result<Directory> {
     Directory::open(base).into_diagnostic().wrap_err_with(|| format!("can't open the directory `{}`", base.display()))
+}
+
+/// The cache of whoever has no manifest; `None` where there is none to be had.
+pub fn cache() -> Option<Cache> {
+    Cache::open(&cache_directory()?).inspect_err(|error| tracing::warn!(%error, "nothing is cached")).ok()
 }
 
 /// `$XDG_CACHE_HOME/burst`, or `~/.cache/burst`.

@@ -9,7 +9,7 @@ use burst_host::{
     loops::serve::{Answer, Request, Service},
     nouns::{
         Manifest, Tensor,
-        manifest::{AcceleratorChoice, Guest, PoolConfig},
+        manifest::{AcceleratorChoice, Fallback, Guest, PoolConfig},
     },
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
@@ -42,6 +42,9 @@ pub struct Run {
     /// A part of the name of the GPU
     #[arg(long)]
     device: Option<String>,
+    /// What computes a model that the GPU lacks an operator of: cpu
+    #[arg(long, value_parser = config::fallback)]
+    fallback: Option<Fallback>,
     /// How long it may take
     #[arg(long, default_value = "60000")]
     deadline_ms: NonZeroU64,
@@ -103,7 +106,8 @@ impl Run {
 
     /// A manifest without guests.
     fn house(&self) -> Manifest {
-        Manifest { accelerator: self.accelerator, device: self.device.clone(), ..Manifest::default() }
+        let device = self.device.clone();
+        Manifest { accelerator: self.accelerator, device, fallback: self.fallback, ..Manifest::default() }
     }
 
     /// The smallest manifest around one guest; paths start at the root, because a guest and its models may lie anywhere.

@@ -4,10 +4,12 @@ use super::{
     flights::{Flight, Flights},
     kernels::{Family, Kernels},
     memory::{Memory, Shelf},
+    stored::Stored,
     view::Views,
     waiter::Waiter,
 };
 use burst_host::{
+    mechanisms::cache::Cache,
     nouns::{Fault, Ledger},
     ports::{Device as Description, DeviceKind},
 };
@@ -38,6 +40,8 @@ pub enum Wanted {
 pub struct Options {
     /// Device memory for everything together; what the driver gives when left out.
     pub max_bytes: Option<NonZeroUsize>,
+    /// Where compiled kernels are kept for the next start.
+    pub cache: Option<Cache>,
 }
 
 /// An open device with its queue, its memory and what was made for it.
@@ -78,10 +82,15 @@ impl Gpu {
             hung.store(true, SeqCst);
             cut.close();
         })?;
+        let info = adapter.get_info();
         let room = options.max_bytes.map_or(usize::MAX, NonZeroUsize::get);
         Ok(Self {
-            kernels: Kernels::new(device.clone(), Family::of(&adapter.get_info(), features)),
-            description: Arc::new(describe(&adapter.get_info())),
+            kernels: Kernels::new(
+                device.clone(),
+                Family::of(&info, features),
+                Stored::open(&device, &info, options.cache.as_ref()),
+            ),
+            description: Arc::new(describe(&info)),
             shelf: Arc::new(Shelf::new(Ledger::new("device_max_bytes", room))),
             views: Views::new(),
             runs: Ledger::new("runs of the device", RUNS_MAX),
@@ -184,15 +193,21 @@ fn watch(device: &wgpu::Device, lost: Arc<AtomicBool>, flights: Flights) {
 }
 
 async fn adapter(wanted: &Wanted) -> Result<wgpu::Adapter, Fault> {
+    let adapters = adapters().await;
+    let seen: Vec<_> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+    let found = adapters.into_iter().find(|adapter| fits(&adapter.get_info(), wanted));
+    found.ok_or_else(|| Fault::Unsupported(format!("no GPU here is {wanted}; the drivers show {seen:?}")))
+}
+
+/// What the drivers show, the best first.
+pub async fn adapters() -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: Backends::PRIMARY,
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
     let mut adapters = instance.enumerate_adapters(Backends::PRIMARY).await;
     adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
-    let seen: Vec<_> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    let found = adapters.into_iter().find(|adapter| fits(&adapter.get_info(), wanted));
-    found.ok_or_else(|| Fault::Unsupported(format!("no GPU here is {wanted}; the drivers show {seen:?}")))
+    adapters
 }
 
 fn rank(kind: DeviceType) -> u8 {
@@ -205,7 +220,8 @@ fn rank(kind: DeviceType) -> u8 {
     }
 }
 
-fn fits(info: &wgpu::AdapterInfo, wanted: &Wanted) -> bool {
+/// Whether an adapter is the one that is wanted.
+pub fn fits(info: &wgpu::AdapterInfo, wanted: &Wanted) -> bool {
     match wanted {
         Wanted::Hardware => !matches!(info.device_type, DeviceType::Cpu | DeviceType::Other),
         Wanted::Named(part) => {
@@ -224,7 +240,8 @@ impl std::fmt::Display for Wanted {
     }
 }
 
-fn describe(info: &wgpu::AdapterInfo) -> Description {
+/// How answers and reports name an adapter.
+pub fn describe(info: &wgpu::AdapterInfo) -> Description {
     Description {
         kind: DeviceKind::Gpu,
         name: info.name.clone(),

@@ -1,9 +1,11 @@
 //! Shaders and the pipelines made of them, each compiled once.
 
+use super::stored::Stored;
 use std::{
     borrow::Cow,
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    hash::Hash,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// A shader: plain WGSL, the shared parts first.
@@ -194,6 +196,14 @@ impl Family {
         if eight && one_by_one && features.contains(wgpu::Features::SUBGROUP) { Self::Together } else { Self::Apart }
     }
 
+    /// What it is, for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Apart => "register tiles, without barriers",
+            Self::Together => "register tiles, without barriers, loads shared by subgroups of eight",
+        }
+    }
+
     fn part(self) -> &'static str {
         match self {
             Self::Apart => include_str!("shaders/apart.wgsl"),
@@ -220,28 +230,36 @@ impl Kernel {
 pub struct Kernels {
     device: wgpu::Device,
     family: Family,
-    modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
-    pipelines: Mutex<HashMap<Kernel, Arc<wgpu::ComputePipeline>>>,
+    modules: Cells<Shader, wgpu::ShaderModule>,
+    pipelines: Cells<Kernel, Arc<wgpu::ComputePipeline>>,
+    stored: Option<Arc<Stored>>,
 }
 
+/// Each made once, by who needs it first; who needs the same one waits, who needs another one does not.
+struct Cells<K, V>(Mutex<HashMap<K, Arc<OnceLock<V>>>>);
+
 impl Kernels {
-    pub fn new(device: wgpu::Device, family: Family) -> Self {
-        Self { device, family, modules: Mutex::default(), pipelines: Mutex::default() }
+    pub fn new(device: wgpu::Device, family: Family, stored: Option<Arc<Stored>>) -> Self {
+        Self { device, family, modules: Cells::new(), pipelines: Cells::new(), stored }
     }
 
     /// The pipeline of a kernel; compiles it the first time.
     pub fn pipeline(&self, kernel: &Kernel) -> Arc<wgpu::ComputePipeline> {
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(kernel) {
-            return pipeline.clone();
+        self.pipelines.get(kernel, || Arc::new(self.compile(kernel)))
+    }
+
+    /// Keeps what was compiled for the next start.
+    pub fn keep(&self) {
+        if let Some(stored) = &self.stored {
+            stored.keep();
         }
-        let pipeline = Arc::new(self.compile(kernel));
-        pipelines.insert(kernel.clone(), pipeline.clone());
-        pipeline
     }
 
     fn compile(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
         let module = self.module(kernel.shader);
+        if let Some(stored) = &self.stored {
+            stored.note();
+        }
         let constants: Vec<_> = kernel.constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&format!("{:?}", kernel.shader)),
@@ -249,18 +267,34 @@ impl Kernels {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
-            cache: None,
+            cache: self.stored.as_deref().map(Stored::cache),
         })
     }
 
     fn module(&self, shader: Shader) -> wgpu::ShaderModule {
-        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&format!("{shader:?}")),
                 source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source(self.family))),
             })
         };
-        modules.entry(shader).or_insert_with(make).clone()
+        self.modules.get(&shader, make)
+    }
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Cells<K, V> {
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    fn get(&self, key: &K, make: impl FnOnce() -> V) -> V {
+        let cell = {
+            let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match cells.get(key) {
+                Some(cell) => cell.clone(),
+                None => cells.entry(key.clone()).or_default().clone(),
+            }
+        };
+        cell.get_or_init(make).clone()
     }
 }

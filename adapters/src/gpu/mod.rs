@@ -21,6 +21,8 @@ mod planner;
 mod product;
 mod program;
 mod recent;
+mod stored;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -39,6 +41,7 @@ pub use device::{Options, Wanted};
 use lasting::Lasting;
 use model::GpuModel;
 use std::sync::Arc;
+pub use survey::{Survey, survey};
 
 /// One GPU, for one holder.
 pub struct GpuAccelerator {
@@ -57,6 +60,13 @@ impl GpuAccelerator {
     pub async fn open_with(wanted: &Wanted, options: Options) -> Result<Self, Fault> {
         let lasting = Arc::new(Lasting::open(wanted, options).await?);
         Ok(Self { lasting, account: Account::unlimited(), limits: Limits::default() })
+    }
+
+    /// Allocations that wgpu has of the driver, and their bytes: for tests of what is left behind.
+    #[cfg(any(test, feature = "conformance"))]
+    pub fn allocations(&self) -> Option<(usize, u64)> {
+        let report = self.lasting.last().device.generate_allocator_report()?;
+        Some((report.allocations.len(), report.total_allocated_bytes))
     }
 
     /// Loses the device, as a driver that crashes does: for tests of what follows.

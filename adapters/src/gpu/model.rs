@@ -35,6 +35,7 @@ impl GpuModel {
         let gpu = lasting.get().await?;
         let memory = gpu.memory(&account.bytes);
         let program = GpuProgram::load(gpu, memory, graph.clone()).await?;
+        program.gpu.kernels.keep();
         let signature = program.signature.clone();
         let (bytes, loaded) = (account.bytes.clone(), Mutex::new(Arc::new(program)));
         Ok(Self { source: Arc::new(Source { lasting, graph, account: bytes, signature, loaded }), account })
@@ -43,7 +44,9 @@ impl GpuModel {
     async fn attempt(&self, inputs: &[Tensor], deadline: Instant) -> Result<Vec<Tensor>, Fault> {
         let program = self.source.program().await?;
         let memory = program.gpu.memory(&self.account.bytes);
-        program.run(inputs, deadline, &memory, &self.account.runs).await
+        let outputs = program.run(inputs, deadline, &memory, &self.account.runs).await;
+        program.gpu.kernels.keep();
+        outputs
     }
 }
 

@@ -7,6 +7,7 @@ mod rank;
 mod scatter;
 mod signal;
 mod spatial;
+mod stored;
 mod suppress;
 
 use super::{

@@ -1,4 +1,4 @@
-//! Keeps compiled guests on disk, and trusts none of them: an entry counts only if this node's key signed its bytes.
+//! Keeps compiled guests and kernels on disk, and trusts none of them: an entry counts only if this node's key signed its bytes.
 //!
 //! Compiled code is native code, so a forged file would be arbitrary code in the host. The tag covers everything that
 //! the code depends on and the bytes themselves; it is checked on the bytes that were read, and those bytes, never the
@@ -16,11 +16,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// A directory of signed entries.
-#[derive(Debug)]
+/// A directory of signed entries of one kind.
+#[derive(Clone, Debug)]
 pub struct Cache {
     directory: PathBuf,
     key: [u8; KEY_BYTES],
+    /// What the entries' files end with.
+    kind: &'static str,
 }
 
 /// Why the cache can't be used at all. A bad entry is no error: it is removed and made again.
@@ -43,7 +45,12 @@ impl Cache {
         let fail = |error: io::Error| CacheError { directory: directory.into(), reason: error.to_string() };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(fail)?;
         let key = read_key(directory).or_else(|_| make_key(directory)).map_err(fail)?;
-        Ok(Self { directory: directory.into(), key })
+        Ok(Self { directory: directory.into(), key, kind: "guest" })
+    }
+
+    /// The same directory and key, for entries of another kind.
+    pub fn of_kind(&self, kind: &'static str) -> Self {
+        Self { kind, ..self.clone() }
     }
 
     /// The bytes kept under `name`, if this node put exactly these there for exactly this `subject`.
@@ -68,12 +75,12 @@ impl Cache {
     pub fn put(&self, name: &Digest, subject: &[u8], bytes: &[u8]) {
         let tag = self.sign(name, subject, bytes).finalize().into_bytes();
         if let Err(error) = write_whole(&self.directory, &self.path(name), &[&tag, bytes]) {
-            tracing::warn!(%error, "a compiled guest was not cached");
+            tracing::warn!(kind = self.kind, %error, "a compiled entry was not cached");
         }
     }
 
     fn discard(&self, path: &Path, reason: &str) -> Option<Vec<u8>> {
-        tracing::warn!(entry = %path.display(), reason, "a cached guest is discarded and compiled again");
+        tracing::warn!(entry = %path.display(), reason, "a cached entry is discarded and compiled again");
         if let Err(error) = fs::remove_file(path) {
             tracing::warn!(%error, "the discarded entry can't be removed");
         }
@@ -90,7 +97,7 @@ impl Cache {
     }
 
     fn path(&self, name: &Digest) -> PathBuf {
-        self.directory.join(format!("{}.guest", name.hex()))
+        self.directory.join(format!("{}.{}", name.hex(), self.kind))
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Manifest {
     /// Device memory for everything together: models, plans, tensors and buffers kept for the next ones. What the driver
     /// gives when left out.
     pub device_max_bytes: Option<NonZeroUsize>,
+    /// What computes the models that the accelerator lacks an operator of; such a model is refused when left out.
+    pub fallback: Option<Fallback>,
     /// What may be compiled and kept on disk.
     pub cache: Cache,
     /// By the name that guests open them with.
@@ -75,6 +77,13 @@ pub enum AcceleratorChoice {
     Cpu,
     Gpu,
     Npu,
+}
+
+/// What stands in for a GPU or an NPU, a model at a time. Answers say what computed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    Cpu,
 }
 
 /// Compiled guests on disk.

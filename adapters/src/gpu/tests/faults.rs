@@ -30,12 +30,12 @@ fn soon() -> Instant {
 }
 
 /// `y = x + w`, with a constant of so many floats.
-async fn sum(accelerator: &dyn Accelerator, count: usize) -> Result<Arc<dyn Program>, Fault> {
+pub async fn sum(accelerator: &dyn Accelerator, count: usize) -> Result<Arc<dyn Program>, Fault> {
     let sketch = Sketch::new("sum").input("x", Element::Fp32, &count.to_string()).constant("w", floats(count));
     accelerator.load(&sketch.op("Add", "x w", "y").output("y").graph()).await
 }
 
-async fn check_sum(accelerator: &dyn Accelerator, program: &Arc<dyn Program>, count: usize) {
+pub async fn check_sum(accelerator: &dyn Accelerator, program: &Arc<dyn Program>, count: usize) {
     let y = program.run(vec![floats(count)], soon()).await.unwrap().remove(0);
     let y = accelerator.download(&y).await.unwrap();
     assert_eq!(y.to_vec::<f32>().unwrap(), vec![5.0; count]);
@@ -75,6 +75,20 @@ async fn weights_and_plans_are_on_the_account_that_loads_and_results_on_the_one_
     let refused = sum(&*accelerator.for_account(&runs), MIB).await.map(drop);
     assert!(matches!(refused, Err(Fault::TooLarge(_))), "{refused:?}");
     assert_eq!(runs.bytes.held(), 0, "what could not be loaded holds nothing");
+}
+
+#[tokio::test]
+async fn runs_leave_nothing_behind() {
+    let Some(accelerator) = open("llvmpipe").await else { return };
+    let program = sum(&accelerator, 1000).await.unwrap();
+    let mut before = None;
+    for run in 0..300 {
+        check_sum(&accelerator, &program, 1000).await;
+        if run == 100 {
+            before = Some((accelerator.held_bytes(), accelerator.allocations()));
+        }
+    }
+    assert_eq!(before, Some((accelerator.held_bytes(), accelerator.allocations())));
 }
 
 #[tokio::test]

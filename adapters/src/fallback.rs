@@ -1,0 +1,238 @@
+//! Two accelerators: models that the first one lacks an operator of are computed by the second, as the manifest says.
+
+use async_trait::async_trait;
+use burst_host::{
+    nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View},
+    ports::{Accelerator, Device, Program},
+};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::OnceCell;
+
+/// The first one computes; whole models that it does not know, the second.
+pub struct Fallback {
+    pub first: Arc<dyn Accelerator>,
+    /// Its tensors are in host memory.
+    pub second: Arc<dyn Accelerator>,
+}
+
+#[async_trait]
+impl Accelerator for Fallback {
+    fn describe(&self) -> &Device {
+        self.first.describe()
+    }
+
+    fn for_account(&self, account: &Account) -> Arc<dyn Accelerator> {
+        Arc::new(Self { first: self.first.for_account(account), second: self.second.for_account(account) })
+    }
+
+    fn held_bytes(&self) -> Option<u64> {
+        self.first.held_bytes()
+    }
+
+    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
+        self.first.upload(tensor).await
+    }
+
+    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
+        self.first.download(tensor).await
+    }
+
+    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+        self.first.view(frame, view).await
+    }
+
+    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
+        let here = match self.first.load(graph).await {
+            Err(Fault::Unsupported(reason)) => {
+                tell(graph, &reason, &*self.second);
+                None
+            }
+            program => Some(program?),
+        };
+        let there = match here {
+            Some(_) => OnceCell::new(),
+            None => OnceCell::new_with(Some(self.second.load(graph).await?)),
+        };
+        let (first, second) = (self.first.clone(), self.second.clone());
+        let (graph, there) = (Arc::new(graph.clone()), Arc::new(there));
+        Ok(Arc::new(Placed { first, second, graph, here, there }))
+    }
+}
+
+fn tell(graph: &Graph, reason: &str, second: &dyn Accelerator) {
+    tracing::warn!(model = graph.name, reason, device = %second.describe(), "a model is computed by the fallback");
+}
+
+/// A model, and which of the two computes it.
+struct Placed {
+    first: Arc<dyn Accelerator>,
+    second: Arc<dyn Accelerator>,
+    graph: Arc<Graph>,
+    /// On the first one, unless that refused it at load.
+    here: Option<Arc<dyn Program>>,
+    /// On the second one, from when the first one refused it: at load, or at the shapes of a run.
+    there: Arc<OnceCell<Arc<dyn Program>>>,
+}
+
+impl Placed {
+    /// Everything on the host, then the second one.
+    async fn run_there(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+        let program = self.there.get_or_try_init(|| self.second.load(&self.graph)).await?;
+        let mut host = Vec::with_capacity(inputs.len());
+        for input in &inputs {
+            host.push(self.first.download(input).await?);
+        }
+        program.run(host, deadline).await
+    }
+
+    fn program(&self) -> Option<&Arc<dyn Program>> {
+        self.there.get().or(self.here.as_ref())
+    }
+}
+
+#[async_trait]
+impl Program for Placed {
+    fn signature(&self) -> &Signature {
+        static NONE: Signature = Signature { inputs: Vec::new(), outputs: Vec::new() };
+        self.here.as_ref().or_else(|| self.there.get()).map_or(&NONE, |program| program.signature())
+    }
+
+    fn device(&self) -> &Device {
+        self.program().map_or_else(|| self.second.describe(), |program| program.device())
+    }
+
+    fn for_account(self: Arc<Self>, account: &Account) -> Arc<dyn Program> {
+        Arc::new(Self {
+            first: self.first.for_account(account),
+            second: self.second.for_account(account),
+            graph: self.graph.clone(),
+            here: self.here.as_ref().map(|program| program.clone().for_account(account)),
+            there: self.there.clone(),
+        })
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.here.as_ref().map_or(0, |program| program.held_bytes())
+    }
+
+    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+        match &self.here {
+            Some(here) if !self.there.initialized() => match here.run(inputs.clone(), deadline).await {
+                Err(Fault::Unsupported(reason)) => {
+                    tell(&self.graph, &reason, &*self.second);
+                    self.run_there(inputs, deadline).await
+                }
+                answer => answer,
+            },
+            _ => self.run_there(inputs, deadline).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{conformance::Sketch, cpu::CpuAccelerator};
+    use burst_host::{nouns::Element, ports::DeviceKind};
+    use std::{num::NonZeroUsize, time::Duration};
+
+    /// Knows no `Relu`, and no `Sqrt` once it runs.
+    struct Picky(Arc<dyn Accelerator>, Device);
+
+    struct PickyProgram(Arc<dyn Program>, Device, bool);
+
+    fn refusal(kind: &str) -> Fault {
+        Fault::Unsupported(format!("operator `{kind}` on the picky one"))
+    }
+
+    #[async_trait]
+    impl Accelerator for Picky {
+        fn describe(&self) -> &Device {
+            &self.1
+        }
+
+        fn for_account(&self, account: &Account) -> Arc<dyn Accelerator> {
+            Arc::new(Self(self.0.for_account(account), self.1.clone()))
+        }
+
+        async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
+            self.0.upload(tensor).await
+        }
+
+        async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
+            self.0.download(tensor).await
+        }
+
+        async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+            self.0.view(frame, view).await
+        }
+
+        async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
+            if graph.ops.iter().any(|op| op.kind == "Relu") {
+                return Err(refusal("Relu"));
+            }
+            let late = graph.ops.iter().any(|op| op.kind == "Sqrt");
+            Ok(Arc::new(PickyProgram(self.0.load(graph).await?, self.1.clone(), late)))
+        }
+    }
+
+    #[async_trait]
+    impl Program for PickyProgram {
+        fn signature(&self) -> &Signature {
+            self.0.signature()
+        }
+
+        fn device(&self) -> &Device {
+            &self.1
+        }
+
+        fn for_account(self: Arc<Self>, _: &Account) -> Arc<dyn Program> {
+            self
+        }
+
+        async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+            if self.2 { Err(refusal("Sqrt")) } else { self.0.run(inputs, deadline).await }
+        }
+    }
+
+    fn picky() -> Arc<dyn Accelerator> {
+        let device = Device { kind: DeviceKind::Gpu, name: "picky".into(), driver: "none".into(), memory_bytes: None };
+        Arc::new(Picky(cpu(), device))
+    }
+
+    fn cpu() -> Arc<dyn Accelerator> {
+        Arc::new(CpuAccelerator::new(NonZeroUsize::MIN).unwrap())
+    }
+
+    /// Runs an operator for two holders, and says what computed it.
+    async fn check(kind: &str, expected: DeviceKind) {
+        let both = Fallback { first: picky(), second: cpu() };
+        let graph = Sketch::new("one").input("x", Element::Fp32, "N").op(kind, "x", "y").output("y").graph();
+        let program = both.load(&graph).await.unwrap();
+        for program in [program.clone(), program.for_account(&Account::unlimited())] {
+            let x = Tensor::from_slice(Element::Fp32, [2], &[4.0f32, 0.0]).unwrap();
+            let y = program.run(vec![x], Instant::now() + Duration::from_secs(60)).await.unwrap().remove(0);
+            assert_eq!(both.download(&y).await.unwrap().spec().shape.extents(), [2]);
+            assert_eq!(program.device().kind, expected, "{kind}");
+            assert_eq!(program.signature().inputs[0].name, "x");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_model_goes_where_it_is_known_and_the_answer_says_so() {
+        check("Abs", DeviceKind::Gpu).await;
+        check("Relu", DeviceKind::Cpu).await;
+        check("Sqrt", DeviceKind::Cpu).await;
+    }
+
+    #[tokio::test]
+    async fn what_neither_knows_is_refused_by_its_name() {
+        let both = Fallback { first: picky(), second: cpu() };
+        let graph = Sketch::new("one").input("x", Element::Fp32, "N").op("Frobnicate", "x", "y").output("y").graph();
+        let refused = both.load(&graph).await.map(drop);
+        assert!(matches!(&refused, Err(Fault::Unsupported(text)) if text.contains("Frobnicate")), "{refused:?}");
+        let graph = Sketch::new("one").input("x", Element::Fp32, "N").op("Relu", "x", "y").output("y").graph();
+        let alone = picky().load(&graph).await.map(drop);
+        assert!(matches!(&alone, Err(Fault::Unsupported(text)) if text.contains("Relu")), "{alone:?}");
+    }
+}

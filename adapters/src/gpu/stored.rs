@@ -1,0 +1,83 @@
+//! What the driver made of kernels, kept on disk for the next start.
+
+use burst_host::{mechanisms::cache::Cache, nouns::Digest};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+/// The driver's cache of one device, and its entry on disk.
+pub struct Stored {
+    cache: wgpu::PipelineCache,
+    entry: Entry,
+    /// Whether something was compiled since it was written.
+    changed: AtomicBool,
+    /// What is on disk: most of the time nothing new is in the cache.
+    written: Mutex<Option<Digest>>,
+}
+
+struct Entry {
+    disk: Cache,
+    /// Of the driver.
+    name: Digest,
+    /// The driver in full, and what writes the entry.
+    subject: Vec<u8>,
+}
+
+impl Stored {
+    /// The cache for this adapter; `None` where the driver has none. An entry that does not hold is made again.
+    pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, disk: Option<&Cache>) -> Option<Arc<Self>> {
+        if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            return None;
+        }
+        let entry = Entry::new(disk?.clone(), info);
+        let data = entry.disk.get(&entry.name, &entry.subject);
+        // SAFETY: the entry's tag says that this node wrote these very bytes, as `get_data` gave them, for this driver.
+        let cache = unsafe {
+            device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
+                label: Some("burst"),
+                data: data.as_deref(),
+                fallback: true,
+            })
+        };
+        let written = Mutex::new(data.as_deref().map(Digest::of));
+        Some(Arc::new(Self { cache, entry, changed: AtomicBool::new(false), written }))
+    }
+
+    pub fn cache(&self) -> &wgpu::PipelineCache {
+        &self.cache
+    }
+
+    /// Notes that a kernel was compiled.
+    pub fn note(&self) {
+        self.changed.store(true, Relaxed);
+    }
+
+    /// Writes what is new, off the reactor; without waiting.
+    pub fn keep(self: &Arc<Self>) {
+        if self.changed.swap(false, Relaxed) {
+            let stored = self.clone();
+            drop(tokio::task::spawn_blocking(move || stored.write()));
+        }
+    }
+
+    fn write(&self) {
+        let Some(data) = self.cache.get_data() else { return };
+        let digest = Digest::of(&data);
+        // One at a time: the last one to write has everything.
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if *written != Some(digest) {
+            self.entry.disk.put(&self.entry.name, &self.entry.subject, &data);
+            *written = Some(digest);
+        }
+    }
+}
+
+impl Entry {
+    fn new(disk: Cache, info: &wgpu::AdapterInfo) -> Self {
+        let wgpu::AdapterInfo { name, vendor, device, driver, driver_info, backend, .. } = info;
+        let driver = format!("{name}\n{vendor:#x}:{device:#x}\n{driver}\n{driver_info}\n{backend:?}");
+        let subject = format!("kernels of burst {}\n{driver}", env!("CARGO_PKG_VERSION"));
+        Self { disk: disk.of_kind("kernels"), name: Digest::of(driver.as_bytes()), subject: subject.into_bytes() }
+    }
+}
