@@ -1,6 +1,6 @@
 """Writes the bench models, seeded weights in real architectures, and times ONNX Runtime on them.
 
-    python tests/bench/models.py [DIRECTORY] [--only NAME] [--time [--threads N]]
+    python tests/bench/models.py [DIRECTORY] [--only NAME] [--time [--threads N] [--batch N]]
 
 Beside each NAME.onnx stand NAME.INPUT.npy and NAME.OUTPUT.expected.npy as ONNX Runtime computed
 it. What is already there is kept. With --time each model yields one JSON line instead.
@@ -326,7 +326,7 @@ def main():
         if not path.exists():
             write(name, path)
         if arguments.time:
-            print(json.dumps(measure(path, arguments.threads)), flush=True)
+            print(json.dumps(measure(path, arguments.threads, arguments.batch)), flush=True)
 
 
 def parse():
@@ -335,6 +335,7 @@ def parse():
     parser.add_argument("--only", choices=MODELS)
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=1)
     return parser.parse_args()
 
 
@@ -355,9 +356,10 @@ def write(name, path):
     print(f"{path.name}: {len(serialised)} bytes", file=sys.stderr)
 
 
-def measure(path, threads):
-    session = runtime(path, threads)
+def measure(path, threads, batch):
+    session = runtime(batched(path, batch) if batch > 1 else path, threads)
     inputs = {given.name: np.load(path.with_suffix(f".{given.name}.npy")) for given in session.get_inputs()}
+    inputs = {name: np.repeat(array, batch, axis=0) for name, array in inputs.items()}
     for _ in range(WARM_UPS):
         session.run(None, inputs)
     taken_ms = []
@@ -372,6 +374,14 @@ def measure(path, threads):
         "min_ms": round(min(taken_ms), 2),
         "n": len(taken_ms),
     }
+
+
+def batched(path, batch):
+    model = onnx.load(path)
+    del model.graph.value_info[:]
+    for value in [*model.graph.input, *model.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    return model.SerializeToString()
 
 
 def runtime(model, threads=1):

@@ -6,7 +6,7 @@ use crate::{
 };
 use burst_adapters::{cpu::CpuAccelerator, onnx};
 use burst_host::{
-    nouns::Tensor,
+    nouns::{Extent, Spec, Tensor},
     ports::{Accelerator, Program},
 };
 use std::{
@@ -17,7 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const MODELS: [&str; 4] = ["mobilenetv2", "resnet50", "yolo320", "minilm_l6_s128"];
+pub const ONNX_RUNTIME: &str = "ONNX Runtime, CPU";
+pub const MODELS: [&str; 4] = ["mobilenetv2", "resnet50", "yolo320", "minilm_l6_s128"];
 /// As models.py does.
 const WARM_UPS: usize = 3;
 const RUNS_MIN: usize = 20;
@@ -25,54 +26,83 @@ const RUNS_MAX: usize = 50;
 const SECONDS_MAX: Duration = Duration::from_secs(10);
 
 pub fn measure(flags: &Flags, report: &mut Report) {
-    for model in MODELS {
-        if !root().join(format!("target/models/{model}.onnx")).exists() {
-            eprintln!("left out: target/models/{model}.onnx is missing; `just bench` makes it");
-            continue;
-        }
+    for model in MODELS.into_iter().filter(|model| written(model)) {
         for threads in [1, 2] {
-            let ours = ours(model, threads, flags.pick(3, RUNS_MIN));
+            let accelerator = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
+            let ours = Loaded::new(&accelerator, model, 1).times(flags.pick(3, RUNS_MIN));
             let metric = format!("model_{model}_ms_t{threads}");
-            let peer_value = onnx_runtime(model, threads);
+            let peer_value = onnx_runtime(model, threads, 1);
             let (value, n) = (Some(median(&ours)), ours.len());
-            report.add(Row { metric, unit: "ms", value, peer: "ONNX Runtime, CPU", peer_value, n });
+            report.add(Row { metric, unit: "ms", value, peer: ONNX_RUNTIME, peer_value, n });
         }
     }
 }
 
-/// Milliseconds of each run.
-fn ours(model: &str, threads: usize, runs_min: usize) -> Vec<f64> {
-    let (program, inputs) = load(model, threads);
-    let run = || {
-        let start = Instant::now();
-        block_on(program.run(inputs.clone(), start + Duration::from_secs(60))).unwrap();
-        start.elapsed().as_secs_f64() * 1e3
-    };
-    for _ in 0..WARM_UPS {
-        run();
+pub fn written(model: &str) -> bool {
+    let written = root().join(format!("target/models/{model}.onnx")).exists();
+    if !written {
+        eprintln!("left out: target/models/{model}.onnx is missing; `just bench` makes it");
     }
-    let (begin, mut taken) = (Instant::now(), Vec::new());
-    while taken.len() < runs_min || taken.len() < RUNS_MAX && begin.elapsed() < SECONDS_MAX {
-        taken.push(run());
-    }
-    taken
+    written
 }
 
-fn load(model: &str, threads: usize) -> (Arc<dyn Program>, Vec<Tensor>) {
-    let models = root().join("target/models");
-    let bytes = fs::read(models.join(format!("{model}.onnx"))).unwrap();
-    let graph = onnx::decode(&bytes.into(), &onnx::Limits::default()).unwrap();
-    let accelerator = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-    let program = block_on(accelerator.load(&graph)).unwrap();
-    let read = |name: &str| npy::read(&models.join(format!("{model}.{name}.npy"))).unwrap();
-    let inputs = program.signature().inputs.iter().map(|port| read(&port.name)).collect();
-    (program, inputs)
+/// A model on an accelerator, with its inputs.
+pub struct Loaded<'a> {
+    accelerator: &'a dyn Accelerator,
+    program: Arc<dyn Program>,
+    inputs: Vec<Tensor>,
+}
+
+impl<'a> Loaded<'a> {
+    pub fn new(accelerator: &'a dyn Accelerator, model: &str, batch: usize) -> Self {
+        let models = root().join("target/models");
+        let bytes = fs::read(models.join(format!("{model}.onnx"))).unwrap();
+        let mut graph = onnx::decode(&bytes.into(), &onnx::Limits::default()).unwrap();
+        if batch > 1 {
+            graph.values.clear();
+            let ports = graph.inputs.iter_mut().chain(&mut graph.outputs);
+            ports.filter_map(|port| port.shape.as_mut()).for_each(|shape| shape[0] = Extent::Fixed(batch));
+        }
+        let program = block_on(accelerator.load(&graph)).unwrap();
+        let read = |name: &str| npy::read(&models.join(format!("{model}.{name}.npy"))).unwrap();
+        let inputs = program.signature().inputs.iter().map(|port| repeated(&read(&port.name), batch)).collect();
+        Self { accelerator, program, inputs }
+    }
+
+    /// Milliseconds of a run, from inputs in host memory to outputs there.
+    pub fn run(&self) -> f64 {
+        let start = Instant::now();
+        let outputs = block_on(self.program.run(self.inputs.clone(), start + Duration::from_secs(600))).unwrap();
+        outputs.iter().for_each(|output| drop(block_on(self.accelerator.download(output)).unwrap()));
+        start.elapsed().as_secs_f64() * 1e3
+    }
+
+    /// Milliseconds of each run after the first few.
+    pub fn times(&self, runs_min: usize) -> Vec<f64> {
+        for _ in 0..WARM_UPS.min(runs_min) {
+            self.run();
+        }
+        let (begin, mut taken) = (Instant::now(), Vec::new());
+        while taken.len() < runs_min || taken.len() < RUNS_MAX && begin.elapsed() < SECONDS_MAX {
+            taken.push(self.run());
+        }
+        taken
+    }
+}
+
+/// The same input so many times.
+fn repeated(input: &Tensor, batch: usize) -> Tensor {
+    let mut extents = input.spec().shape.extents().to_vec();
+    extents[0] *= batch;
+    let contents: Vec<u8> = input.contents().unwrap().repeat(batch);
+    Tensor::host(Spec::new(input.spec().element, extents).unwrap(), contents).unwrap()
 }
 
 /// The median that models.py measures; `None` without its packages.
-fn onnx_runtime(model: &str, threads: usize) -> Option<f64> {
+pub fn onnx_runtime(model: &str, threads: usize, batch: usize) -> Option<f64> {
     let output = Command::new(python()?)
-        .args(["tests/bench/models.py", "--only", model, "--time", "--threads", &threads.to_string()])
+        .args(["tests/bench/models.py", "--only", model, "--time"])
+        .args(["--threads", &threads.to_string(), "--batch", &batch.to_string()])
         .current_dir(root())
         .output()
         .unwrap();

@@ -42,10 +42,12 @@ impl Flags {
     }
 }
 
+const RATES: [&str; 3] = ["req/s", "GFLOP/s", "GB/s"];
+
 /// One measured figure, and the same of a peer.
 pub struct Row {
     pub metric: String,
-    /// `req/s` counts up; of every other unit less is better.
+    /// Rates count up; of every other unit less is better.
     pub unit: &'static str,
     pub value: Option<f64>,
     pub peer: &'static str,
@@ -63,7 +65,7 @@ impl Row {
     /// Above 1 we are better, whichever way the unit counts.
     fn ratio(&self) -> Option<f64> {
         let (value, peer) = (self.value?, self.peer_value?);
-        let ratio = if self.unit == "req/s" { value / peer } else { peer / value };
+        let ratio = if RATES.contains(&self.unit) { value / peer } else { peer / value };
         ratio.is_finite().then_some(ratio)
     }
 }
@@ -83,6 +85,12 @@ impl Report {
         println!("# {bench}: {device}, Linux {}, commit {}{quick}", kernel(), commit());
         println!("load before: {}", load());
         Self { bench, device, rows: Vec::new() }
+    }
+
+    /// Names what computes, where that is not the processor.
+    pub fn on(&mut self, device: &str) {
+        println!("on {device}");
+        self.device = format!("{device} of {}", self.device);
     }
 
     pub fn add(&mut self, row: Row) {

@@ -1,0 +1,120 @@
+//! Products of square matrices beside a BLAS, and pointwise work beside a copy.
+
+use crate::{
+    report::{Flags, Report, Row},
+    support::{block_on, python, root},
+};
+use burst_host::{
+    nouns::{Attribute, Element, Extent, Graph, Op, Opset, Port, Spec, Tensor},
+    ports::{Accelerator, Program},
+};
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const SIZES: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
+/// A product larger than this takes a CPU driver minutes.
+const CPU_SIZE_MAX: usize = 2048;
+const COPY_FLOATS: usize = 16 << 20;
+const SECONDS: f64 = 2.0;
+
+pub fn measure(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report) {
+    let slow = accelerator.describe().name.contains("llvmpipe") || flags.quick;
+    for n in SIZES.into_iter().filter(|&n| !slow || n <= CPU_SIZE_MAX) {
+        let multiply = graph(&[("MatMul", &["a", "b"])], &[("a", [n, n]), ("b", [n, n])]);
+        let (seconds, runs) = seconds_a_run(accelerator, &multiply);
+        let value = Some(2.0 * (n as f64).powi(3) / seconds / 1e9);
+        let peer_value = peer("gemm", n);
+        let metric = format!("gemm_gflops_{n}");
+        report.add(Row { metric, unit: "GFLOP/s", value, peer: "BLAS of this device", peer_value, n: runs });
+    }
+    let negate = graph(&[("Neg", &["a"])], &[("a", [COPY_FLOATS / 1024, 1024])]);
+    let (seconds, runs) = seconds_a_run(accelerator, &negate);
+    let value = Some(2.0 * 4.0 * COPY_FLOATS as f64 / seconds / 1e9);
+    let peer_value = peer("copy", COPY_FLOATS);
+    let metric = "copy_gbps".to_owned();
+    report.add(Row { metric, unit: "GB/s", value, peer: "a copy on this device", peer_value, n: runs });
+}
+
+/// Ops in a row, each on the result of the one before; of the last, one number is the output.
+pub fn graph(ops: &[(&str, &[&str])], inputs: &[(&str, [usize; 2])]) -> Graph {
+    let port = |&(name, extents): &(&str, [usize; 2])| Port {
+        name: name.into(),
+        element: Some(Element::Fp32),
+        shape: Some(extents.map(Extent::Fixed).to_vec()),
+        optional: false,
+    };
+    let op = |kind: &str, inputs: Vec<String>, output: String, attributes| Op {
+        name: String::new(),
+        kind: kind.into(),
+        domain: String::new(),
+        inputs,
+        outputs: vec![output],
+        attributes,
+    };
+    let mut all: Vec<Op> = Vec::new();
+    for (at, (kind, inputs)) in ops.iter().enumerate() {
+        let named = |name: &&str| if name.is_empty() { format!("v{}", at - 1) } else { (*name).into() };
+        all.push(op(kind, inputs.iter().map(named).collect(), format!("v{at}"), Vec::new()));
+    }
+    let whole = all.last().map_or_else(|| inputs[0].0.to_owned(), |last| last.outputs[0].clone());
+    let bound = |name: &str, end: i64| (name.to_owned(), Tensor::from_slice(Element::I64, [2], &[end; 2]).unwrap());
+    all.push(op("Slice", vec![whole, "zero".into(), "one".into()], "y".into(), Vec::<(String, Attribute)>::new()));
+    Graph {
+        name: "bench".into(),
+        ir_version: 8,
+        opsets: vec![Opset { domain: String::new(), version: 17 }],
+        inputs: inputs.iter().map(port).collect(),
+        outputs: vec![Port { name: "y".into(), element: None, shape: None, optional: false }],
+        constants: vec![bound("zero", 0), bound("one", 1)],
+        ops: all,
+        ..Graph::default()
+    }
+}
+
+/// A graph with inputs that are on the device already.
+pub fn loaded(accelerator: &dyn Accelerator, graph: &Graph) -> (Arc<dyn Program>, Vec<Tensor>) {
+    let program = block_on(accelerator.load(graph)).unwrap();
+    let input = |port: &Port| {
+        let spec = Spec::new(Element::Fp32, extents_of(port)).unwrap();
+        let values: Vec<f32> = (0..spec.shape.elements()).map(|at| (at % 251) as f32 / 251.0).collect();
+        let host = Tensor::host(spec, bytemuck::cast_slice::<f32, u8>(&values).to_vec()).unwrap();
+        block_on(accelerator.upload(host)).unwrap()
+    };
+    let inputs = graph.inputs.iter().map(input).collect();
+    (program, inputs)
+}
+
+fn extents_of(port: &Port) -> Vec<usize> {
+    let fixed = |extent: &Extent| if let Extent::Fixed(extent) = extent { *extent } else { 1 };
+    port.shape.iter().flatten().map(fixed).collect()
+}
+
+/// Seconds of a run when many are submitted one after the other, and how many were.
+fn seconds_a_run(accelerator: &dyn Accelerator, graph: &Graph) -> (f64, usize) {
+    let (program, inputs) = loaded(accelerator, graph);
+    let run = |runs: usize| {
+        let start = Instant::now();
+        let mut last = Vec::new();
+        for _ in 0..runs {
+            last = block_on(program.run(inputs.clone(), start + Duration::from_secs(600))).unwrap();
+        }
+        block_on(accelerator.download(&last[0])).unwrap();
+        start.elapsed().as_secs_f64()
+    };
+    run(1);
+    let runs = (SECONDS / run(1)).clamp(3.0, 200.0) as usize;
+    (run(runs) / runs as f64, runs)
+}
+
+/// The same by numpy, or by PyTorch where it has a GPU; `None` without them.
+fn peer(what: &str, size: usize) -> Option<f64> {
+    let output = Command::new(python()?)
+        .args(["tests/bench/rates.py", what, &size.to_string()])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
