@@ -150,11 +150,12 @@ impl Chain {
         }
         kernel.links(&self.links, &operands);
         let mut parameters = vec![shape.elements() as u32];
-        parameters.extend(padded(shape.extents(), 1));
-        for index in 0..OPERANDS_MAX {
-            let strides = operands.get(index).map(|operand| strides(operand.extents(), shape.extents()));
-            parameters.extend(strides.unwrap_or([0; 8]));
-        }
+        let mut walks: Vec<_> = operands.iter().map(|operand| strides(operand.extents(), shape.extents())).collect();
+        let (axes, merged) = merge(padded(shape.extents(), 1), &mut walks);
+        kernel.0.push(("AXES", axes));
+        walks.resize(OPERANDS_MAX, [0; 8]);
+        parameters.extend(merged);
+        parameters.extend(walks.as_flattened());
         // Structures of pairs begin at a multiple of eight bytes.
         parameters.push(0);
         parameters.extend(numbers(&self.links, self.class));
@@ -296,4 +297,24 @@ pub fn strides(extents: &[usize], shape: &[usize]) -> [u32; 8] {
         step *= *extent as u32;
     }
     strides
+}
+
+/// Makes one axis of neighbours that all walks pass as one; how many are left, and their extents, innermost last.
+pub fn merge(shape: [u32; 8], walks: &mut [[u32; 8]]) -> (u32, [u32; 8]) {
+    let mut kept: Vec<(u32, Vec<u32>)> = Vec::new();
+    for (axis, &extent) in shape.iter().enumerate().filter(|(_, extent)| **extent != 1) {
+        let steps: Vec<u32> = walks.iter().map(|walk| walk[axis]).collect();
+        let follows = |outer: &[u32]| outer.iter().zip(&steps).all(|(outer, step)| *outer == step.wrapping_mul(extent));
+        match kept.last_mut() {
+            Some((outer, outer_steps)) if follows(outer_steps) => (*outer, *outer_steps) = (*outer * extent, steps),
+            _ => kept.push((extent, steps)),
+        }
+    }
+    let mut merged = [1; 8];
+    walks.iter_mut().for_each(|walk| *walk = [0; 8]);
+    for (place, (extent, steps)) in (0..8).rev().zip(kept.iter().rev()) {
+        merged[place] = *extent;
+        walks.iter_mut().zip(steps).for_each(|(walk, step)| walk[place] = *step);
+    }
+    (kept.len() as u32, merged)
 }

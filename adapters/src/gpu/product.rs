@@ -15,6 +15,8 @@ pub const LANES: usize = 8;
 /// What the epilogue takes.
 const LINKS_MAX: usize = 3;
 const ADD: u32 = 1;
+const MULTIPLY: u32 = 4;
+const DIVIDE: u32 = 5;
 
 /// A kernel that ends with `epilogue.wgsl`.
 #[derive(Clone)]
@@ -97,6 +99,8 @@ impl Epilogue {
             return None;
         }
         match &link.with {
+            With::Number(number) if self.is_bare() && link.code == MULTIPLY => Some(self.scale *= number),
+            With::Number(number) if self.is_bare() && link.code == DIVIDE => Some(self.scale /= number),
             With::Tensor(other) if link.code != ADD || other.storage == y.storage => None,
             With::Tensor(other) if other.spec == y.spec => self.add(other),
             With::Tensor(other) => self.bias_of(other, y),
@@ -108,6 +112,11 @@ impl Epilogue {
         }
     }
 
+    /// Whether sums are only scaled.
+    fn is_bare(&self) -> bool {
+        self.bias.is_none() && self.before.is_none() && self.links.is_empty()
+    }
+
     /// Binds one tensor of y's shape.
     fn add(&mut self, other: &Placed) -> Option<()> {
         let place = if self.links.is_empty() { &mut self.before } else { &mut self.after };
@@ -117,11 +126,10 @@ impl Epilogue {
 
     /// Takes a tensor of a number for each column.
     fn bias_of(&mut self, other: &Placed, y: &Placed) -> Option<()> {
-        let first = self.bias.is_none() && self.before.is_none() && self.links.is_empty();
         let axis = if self.by_rows { 7 } else { 8 - y.extents().len() + 1 };
         let steps = strides(other.extents(), y.extents());
         let along_columns = (0..8).all(|at| steps[at] == u32::from(at == axis));
-        let plain = first && along_columns && other.spec.element == Element::Fp32;
+        let plain = self.is_bare() && along_columns && other.spec.element == Element::Fp32;
         plain.then(|| self.bias = Some(Bias { tensor: other.clone(), scale: 1.0, steps: [0, 1] }))
     }
 

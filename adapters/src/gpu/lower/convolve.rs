@@ -84,7 +84,16 @@ impl Convolution<'_> {
         let count = n * c_out * self.pixels().div_ceil(4);
         let mut parameters = [count, c_out, c_out / c].map(|value| value as u32).to_vec();
         parameters.extend(self.geometry());
-        self.product(planner, Shader::Depthwise, parameters, self.w.clone(), grid(count))
+        let constants = vec![("ALIGNED", u32::from(self.aligned()))];
+        self.product(planner, (Shader::Depthwise, constants), parameters, self.w.clone(), grid(count))
+    }
+
+    /// Whether rows are quads in and out, and a window touches three of them.
+    fn aligned(&self) -> bool {
+        let Windows { kernel, strides, begin, dilations, output, .. } = &self.windows;
+        let [_, _, _, w_in] = self.sizes();
+        let square = strides == &[1, 1] && dilations == &[1, 1] && w_in == output[1] && w_in.is_multiple_of(4);
+        square && begin[1] <= 4 && kernel[1] <= begin[1] + 5
     }
 
     fn dense(self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
@@ -104,7 +113,7 @@ impl Convolution<'_> {
         let family = block * c_out.div_ceil(COLUMNS);
         let mut parameters = [self.groups, c_in, c_out, family, block].map(|value| value as u32).to_vec();
         parameters.extend(self.geometry());
-        self.product(planner, Shader::Conv, parameters, weights, groups)
+        self.product(planner, (Shader::Conv, Vec::new()), parameters, weights, groups)
     }
 
     /// Whether every pixel of the result is made of the one at its place.
@@ -122,19 +131,18 @@ impl Convolution<'_> {
         parameters.extend([1, 1, 1, 1, 1, n as u32]);
         parameters.extend([0, 0, 0, 0, 0, (pixels * c) as u32]);
         parameters.extend([0; 6]);
-        self.product(planner, Shader::MatMul, parameters, weights, groups)
+        let reads = if pixels.is_multiple_of(4) { 1 } else { 2 };
+        self.product(planner, (Shader::MatMul, vec![("READS", reads)]), parameters, weights, groups)
     }
 
     fn product(
         &self,
         planner: &mut Planner,
-        shader: Shader,
+        (shader, constants): (Shader, Vec<(&'static str, u32)>),
         parameters: Vec<u32>,
         b: Placed,
         groups: [u32; 3],
     ) -> Result<Placed, Halt> {
-        let reads = if self.pixels().is_multiple_of(4) { 1 } else { 2 };
-        let constants = if shader == Shader::MatMul { vec![("READS", reads)] } else { Vec::new() };
         let y = planner.temporary(self.spec.clone())?;
         let epilogue = self.epilogue();
         let product = Product { shader, constants, parameters, a: self.x.clone(), b, y, groups, epilogue };

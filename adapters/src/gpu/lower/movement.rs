@@ -5,7 +5,7 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
-    pointwise::padded,
+    pointwise::{merge, padded},
 };
 use burst_host::nouns::{Element, Shape, Spec};
 
@@ -214,19 +214,31 @@ pub fn concat(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
         return Err(node.invalid("parts that do not fit"));
     }
     let spec = Spec { element: first.spec.element, shape: node.shape(extents.clone())? };
-    let size = size(node, spec.element)?;
+    let size = size(node, spec.element)? as usize;
     let result = if size < 4 { planner.cleared(spec)? } else { planner.temporary(spec)? };
-    let strides = steps(&extents);
+    let inner: usize = extents[at + 1..].iter().product();
     let mut offset = 0;
     for part in &parts {
-        let mut parameters = vec![part.spec.shape.elements() as u32, offset as u32];
-        parameters.extend(padded(part.extents(), 1));
-        parameters.extend(padded(&strides.iter().map(|&step| step as usize).collect::<Vec<_>>(), 0));
-        let groups = grid(part.spec.shape.elements());
-        planner.dispatch_into(Kernel::new(Shader::Place, [("SIZE", size)]), parameters, &[part], &result, groups);
-        offset += part.extents()[at] as i64 * strides[at];
+        let run = part.extents()[at] * inner;
+        place(planner, part, &result, [run, extents[at] * inner, offset], size);
+        offset += run;
     }
     Ok(vec![result.into()])
+}
+
+/// Copies runs of elements to `offset` and every `step` elements after it.
+fn place(planner: &mut Planner, part: &Placed, result: &Placed, walk: [usize; 3], size: usize) {
+    let count = part.spec.shape.elements();
+    // Elements of whole words move as words, four at once where they lie so.
+    let words = size / 4;
+    let quads = words > 0 && walk.iter().all(|at| (at * words).is_multiple_of(4));
+    let scale = |at: usize| if words == 0 { at } else { at * words / if quads { 4 } else { 1 } };
+    let parameters = [count, walk[0], walk[1], walk[2]].map(|at| scale(at) as u32).to_vec();
+    let kernel = match words {
+        0 => Kernel::new(Shader::Place, [("SIZE", size as u32)]),
+        _ => Kernel::new(Shader::Join, [("QUADS", u32::from(quads))]),
+    };
+    planner.dispatch_into(kernel, parameters, &[part], result, grid(scale(count)));
 }
 
 /// Pads are an input since opset 11.
@@ -324,8 +336,12 @@ pub fn walk(planner: &mut Planner, node: &Node<'_>, x: &Placed, walk: Walk) -> R
     let (mode, fill) = outside.as_ref().map_or((0, [0; 2]), |outside| (outside.mode, outside.fill));
     // The fill is a pair and begins at a multiple of eight bytes.
     let mut parameters = vec![spec.shape.elements() as u32, offset as i32 as u32, fill[0], fill[1]];
-    parameters.extend(padded(spec.shape.extents(), 1));
-    parameters.extend(signed(&strides));
+    let (mut extents, mut steps, mut axes) = (padded(spec.shape.extents(), 1), [signed(&strides)], 8);
+    if outside.is_none() {
+        (axes, extents) = merge(extents, &mut steps);
+    }
+    parameters.extend(extents);
+    parameters.extend(steps.as_flattened());
     match &outside {
         Some(outside) => {
             parameters.extend(signed(&outside.before));
@@ -334,7 +350,8 @@ pub fn walk(planner: &mut Planner, node: &Node<'_>, x: &Placed, walk: Walk) -> R
         None => parameters.extend([0; 16]),
     }
     let groups = grid((spec.shape.elements() * size as usize).div_ceil(4));
-    planner.dispatch(Kernel::new(Shader::Strided, [("SIZE", size), ("OUTSIDE", mode)]), parameters, &[x], spec, groups)
+    let kernel = Kernel::new(Shader::Strided, [("SIZE", size), ("OUTSIDE", mode), ("AXES", axes)]);
+    planner.dispatch(kernel, parameters, &[x], spec, groups)
 }
 
 fn signed(values: &[i64]) -> [u32; 8] {

@@ -1,6 +1,6 @@
 //! Operators on elements at the same place, and conversions between element types.
 
-pub use super::super::chain::{Link, broadcast, chain, element_code, padded, strides};
+pub use super::super::chain::{Link, broadcast, chain, element_code, merge, padded, strides};
 use super::{
     super::planner::{Halt, Node, Placed, Planner, Value},
     Lower,

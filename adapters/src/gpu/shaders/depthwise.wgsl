@@ -1,5 +1,8 @@
 // Convolution of each channel on its own: four neighbouring pixels of a plane an invocation.
 
+// Whether rows of the input and of the result are the same quads, and a window reaches into their neighbours at most.
+override ALIGNED: bool = false;
+
 struct Parameters {
     count: u32,
     channels: u32,
@@ -21,11 +24,76 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+
+fn of_x(at: u32) -> f32 {
+    return x[at / 4u][at % 4u];
+}
+
+// Quads of a row of the input, zeros beside it.
+fn quad(line: u32, column: i32) -> vec4<f32> {
+    if column < 0 || column >= i32(parameters.w_in) {
+        return vec4(0.0);
+    }
+    return x[(line + u32(column)) / 4u];
+}
+
+// Four neighbours, so many places from the middle quad's.
+fn shifted(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, places: i32) -> vec4<f32> {
+    switch places {
+        case -4: { return a; }
+        case -3: { return vec4(a.yzw, b.x); }
+        case -2: { return vec4(a.zw, b.xy); }
+        case -1: { return vec4(a.w, b.xyz); }
+        case 1: { return vec4(b.yzw, c.x); }
+        case 2: { return vec4(b.zw, c.xy); }
+        case 3: { return vec4(b.w, c.xyz); }
+        case 4: { return c; }
+        default: { return b; }
+    }
+}
+
+fn along_rows(input: u32, channel: u32, pixel: u32) -> vec4<f32> {
+    let top = i32(pixel / parameters.w_out) - i32(parameters.pad_h);
+    let left = i32(pixel % parameters.w_out);
+    var weight = channel * parameters.kh * parameters.kw;
+    var sum = vec4(0.0);
+    for (var tap_row = 0u; tap_row < parameters.kh; tap_row++) {
+        let row = top + i32(tap_row);
+        if row >= 0 && row < i32(parameters.h_in) {
+            let line = input + u32(row) * parameters.w_in;
+            let before = quad(line, left - 4);
+            let here = quad(line, left);
+            let next = quad(line, left + 4);
+            for (var tap = 0u; tap < parameters.kw; tap++) {
+                sum += shifted(before, here, next, i32(tap) - i32(parameters.pad_w)) * weights[weight + tap];
+            }
+        }
+        weight += parameters.kw;
+    }
+    return sum;
+}
+
+fn one_by_one(input: u32, channel: u32, pixel: u32) -> vec4<f32> {
+    let places = min(vec4(pixel) + vec4(0u, 1u, 2u, 3u), vec4(parameters.h_out * parameters.w_out - 1u));
+    let top = vec4<i32>(places / parameters.w_out * parameters.stride_h) - vec4(i32(parameters.pad_h));
+    let left = vec4<i32>(places % parameters.w_out * parameters.stride_w) - vec4(i32(parameters.pad_w));
+    let taps = parameters.kh * parameters.kw;
+    var sum = vec4(0.0);
+    for (var tap = 0u; tap < taps; tap++) {
+        let rows = top + vec4(i32(tap / parameters.kw * parameters.dilation_h));
+        let columns = left + vec4(i32(tap % parameters.kw * parameters.dilation_w));
+        let inside = (rows >= vec4(0)) & (rows < vec4(i32(parameters.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(parameters.w_in)));
+        let at = input + select(vec4(0u), vec4<u32>(rows * i32(parameters.w_in) + columns), inside);
+        let values = select(vec4(0.0), vec4(of_x(at.x), of_x(at.y), of_x(at.z), of_x(at.w)), inside);
+        sum += values * weights[channel * taps + tap];
+    }
+    return sum;
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -44,18 +112,11 @@ fn main(
     let plane = id / quads;
     let channel = plane % parameters.channels;
     let input = plane / parameters.multiplier * parameters.h_in * parameters.w_in;
-    let places = min(vec4(pixel) + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
-    let top = vec4<i32>(places / parameters.w_out * parameters.stride_h) - vec4(i32(parameters.pad_h));
-    let left = vec4<i32>(places % parameters.w_out * parameters.stride_w) - vec4(i32(parameters.pad_w));
-    let taps = parameters.kh * parameters.kw;
-    var sum = vec4(0.0);
-    for (var tap = 0u; tap < taps; tap++) {
-        let rows = top + vec4(i32(tap / parameters.kw * parameters.dilation_h));
-        let columns = left + vec4(i32(tap % parameters.kw * parameters.dilation_w));
-        let inside = (rows >= vec4(0)) & (rows < vec4(i32(parameters.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(parameters.w_in)));
-        let at = input + select(vec4(0u), vec4<u32>(rows * i32(parameters.w_in) + columns), inside);
-        let values = select(vec4(0.0), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), inside);
-        sum += values * weights[channel * taps + tap];
+    var sum: vec4<f32>;
+    if ALIGNED {
+        sum = along_rows(input, channel, pixel);
+    } else {
+        sum = one_by_one(input, channel, pixel);
     }
     let start = (plane - channel) * pixels;
     finish(start, pixel, channel, pixels, parameters.channels, sum);

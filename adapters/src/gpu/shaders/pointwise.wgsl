@@ -13,6 +13,8 @@ override A_DENSE: bool = true;
 override B_DENSE: bool = true;
 override C_DENSE: bool = true;
 override D_DENSE: bool = true;
+// How many axes are walked; the others have one place.
+override AXES: u32 = RANK;
 // The chain: what is done, and with which operand (0 to 3; 4: the number in the parameters).
 override LENGTH: u32;
 override OP0: u32 = 0u;
@@ -56,7 +58,7 @@ fn word(operand: u32, index: u32) -> u32 {
 fn strided(operand: u32, index: u32) -> u32 {
     var left = index;
     var offset = 0u;
-    for (var step = 0u; step < RANK; step++) {
+    for (var step = 0u; step < AXES; step++) {
         let axis = RANK - 1u - step;
         let extent = parameters.shape[axis];
         offset += (left % extent) * parameters.strides[operand][axis];

@@ -3,6 +3,8 @@
 
 // Bytes of an element: 1, 2, 4 or 8.
 override SIZE: u32;
+// How many axes are walked; the others have one place.
+override AXES: u32 = RANK;
 // How coordinates outside of the input are met: 0 never happen, 1 the fill, 2 reflected, 3 the edge, 4 wrapped.
 override OUTSIDE: u32 = 0u;
 
@@ -38,7 +40,7 @@ fn meet(coordinate: i32, extent: i32) -> i32 {
 fn origin(at: u32) -> i32 {
     var left = at;
     var index = parameters.offset;
-    for (var step = 0u; step < RANK; step++) {
+    for (var step = 0u; step < AXES; step++) {
         let axis = RANK - 1u - step;
         let extent = parameters.shape[axis];
         var coordinate = i32(left % extent);
