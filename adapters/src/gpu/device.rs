@@ -16,7 +16,7 @@ use burst_host::{
 use std::{
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::Instant,
@@ -192,6 +192,18 @@ fn watch(device: &wgpu::Device, lost: Arc<AtomicBool>, flights: Flights) {
     device.on_uncaptured_error(Arc::new(move |error| tracing::error!(%error, "the GPU reports an error")));
 }
 
+/// The drivers of this machine, never unloaded: one that goes while the process ends takes with it what runs then.
+fn drivers() -> &'static wgpu::Instance {
+    static DRIVERS: OnceLock<wgpu::Instance> = OnceLock::new();
+    let open = || {
+        wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: Backends::PRIMARY,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        })
+    };
+    DRIVERS.get_or_init(open)
+}
+
 async fn adapter(wanted: &Wanted) -> Result<wgpu::Adapter, Fault> {
     let adapters = adapters().await;
     let seen: Vec<_> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
@@ -201,11 +213,7 @@ async fn adapter(wanted: &Wanted) -> Result<wgpu::Adapter, Fault> {
 
 /// What the drivers show, the best first.
 pub async fn adapters() -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: Backends::PRIMARY,
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let mut adapters = instance.enumerate_adapters(Backends::PRIMARY).await;
+    let mut adapters = drivers().enumerate_adapters(Backends::PRIMARY).await;
     adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
     adapters
 }

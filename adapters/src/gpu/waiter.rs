@@ -14,7 +14,10 @@ use wgpu::{PollType, SubmissionIndex};
 const HUNG: Duration = Duration::from_secs(60);
 
 /// Sleeps while nobody waits, and ends when dropped.
-pub struct Waiter(Arc<Shared>);
+pub struct Waiter {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -33,9 +36,9 @@ impl Waiter {
     /// Starts the thread; `hung` is called when the device does not finish.
     pub fn start(device: wgpu::Device, hung: impl Fn() + Send + 'static) -> Result<Self, Fault> {
         let shared = Arc::<Shared>::default();
-        let waiter = Self(shared.clone());
+        let waits = shared.clone();
         let work = move || {
-            while let Some((index, done)) = shared.next() {
+            while let Some((index, done)) = waits.next() {
                 let wait = PollType::Wait { submission_index: Some(index), timeout: Some(HUNG) };
                 match device.poll(wait) {
                     Ok(_) => drop(done.send(())),
@@ -46,23 +49,27 @@ impl Waiter {
                 }
             }
         };
-        thread::Builder::new().name("burst-gpu".into()).spawn(work).map_err(|_| Fault::OutOfMemory)?;
-        Ok(waiter)
+        let thread = thread::Builder::new().name("burst-gpu".into()).spawn(work).map_err(|_| Fault::OutOfMemory)?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Waits until the device has done everything up to `index`, and has told everybody who asked for it.
     pub async fn wait(&self, index: SubmissionIndex) -> Result<(), Fault> {
         let (done, finished) = oneshot::channel();
-        self.0.lock().queue.push_back((index, done));
-        self.0.arrival.notify_one();
+        self.shared.lock().queue.push_back((index, done));
+        self.shared.arrival.notify_one();
         finished.await.map_err(|_| Fault::DeviceLost)
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.arrival.notify_one();
+        self.shared.lock().closed = true;
+        self.shared.arrival.notify_one();
+        // The thread holds the device, which must not outlive the process's last words.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            let _ = thread.join();
+        }
     }
 }
 
