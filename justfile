@@ -40,6 +40,10 @@ models: _clients
     {{ python }} guests/digits/model/train.py
     {{ python }} guests/recommend/model/train.py
 
+# Build the guest that `burst compile` puts models into, and write it into the tree
+graph-guest: guests
+    cp guests/target/wasm32-unknown-unknown/release/graph.wasm guests/graph/graph.wasm
+
 _targets:
     @rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
     @rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2

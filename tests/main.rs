@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cache;
+mod compile;
 mod conformance;
 mod contract;
 mod frames;

@@ -1,6 +1,7 @@
 //! The command line. Flags override `BURST_…` variables, which override the manifest.
 
 mod check;
+mod compile;
 mod config;
 mod doctor;
 mod house;
@@ -11,6 +12,7 @@ mod run;
 mod serve;
 mod size;
 mod split;
+mod store;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use miette::{IntoDiagnostic, Result};
@@ -33,6 +35,8 @@ enum Command {
     Run(run::Run),
     /// Cut a model into fragments that compute, one after the other, what it computes
     Split(split::Split),
+    /// Make a guest of a model: a component with the graph inside and its weights in blobs beside it
+    Compile(compile::Compile),
     /// Tell what this machine has, and what would be chosen and why
     Doctor(doctor::Doctor),
     /// Check a manifest, or print its JSON schema
@@ -53,6 +57,7 @@ impl Cli {
             Command::Serve(serve) => block_on(serve.run()),
             Command::Run(run) => block_on(run.run()),
             Command::Split(split) => block_on(split.run()),
+            Command::Compile(compile) => block_on(compile.run()),
             Command::Doctor(doctor) => block_on(doctor.run()),
             Command::Check(check) => check.run(),
             Command::Inspect(inspect) => block_on(inspect.run()),

@@ -1,22 +1,18 @@
 //! `burst split`: cuts a model into fragments, each a model of its own, and keeps their weights by digest.
 
-use super::{house, size::Size};
-use burst_adapters::{cpu, onnx};
+use super::{compile, house, size::Size, store::Store};
+use burst_adapters::cpu;
 use burst_host::{
     loops::models::Models,
     mechanisms::split::{self, Piece, Values, Wanted},
-    nouns::{Digest, Fragment, Graph, Plan},
+    nouns::{Digest, Fragment, Graph, Plan, Port},
 };
-use miette::{IntoDiagnostic, Report, Result, WrapErr, bail, miette};
+use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use std::{
-    collections::BTreeSet,
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
-
-/// The largest blob: what registries take as one layer.
-const BLOB_MAX_BYTES: usize = 1 << 30;
 
 /// Cut a model into fragments that compute, one after the other, what it computes
 #[derive(clap::Args)]
@@ -79,72 +75,47 @@ fn values(graph: &Graph, open: usize) -> Values {
 
 /// Writes blobs, fragments, and last the plan: a directory with a plan is whole.
 fn write(directory: &Path, graph: &Graph, pieces: &[Piece]) -> Result<Plan> {
-    let named = |path: &Path| format!("`{}`", path.display());
-    let blobs = directory.join(Fragment::blob_directory());
-    fs::create_dir_all(directory).into_diagnostic().wrap_err_with(|| named(directory))?;
-    if fs::read_dir(directory).into_diagnostic().wrap_err_with(|| named(directory))?.next().is_some() {
+    let named = || format!("`{}`", directory.display());
+    fs::create_dir_all(directory).into_diagnostic().wrap_err_with(named)?;
+    if fs::read_dir(directory).into_diagnostic().wrap_err_with(named)?.next().is_some() {
         bail!("`{}` is not empty", directory.display());
     }
-    fs::create_dir_all(&blobs).into_diagnostic().wrap_err_with(|| named(&blobs))?;
-    let mut fragments = Vec::new();
-    for (index, piece) in pieces.iter().enumerate() {
-        fragments.push(write_fragment(directory, index, piece)?);
-    }
-    let names = |ports: &[burst_host::nouns::Port]| ports.iter().map(|port| port.name.clone()).collect();
+    let store = Store::open(directory)?;
+    let fragments = pieces.iter().enumerate().map(|(index, piece)| write_fragment(&store, index, piece));
+    let signature = graph.signature();
     let plan = Plan {
         version: Plan::VERSION,
         model: graph.name.clone(),
-        inputs: names(&graph.inputs),
-        outputs: names(&graph.outputs),
-        fragments,
+        inputs: names(signature.inputs),
+        outputs: names(signature.outputs),
+        fragments: fragments.collect::<Result<_>>()?,
     };
-    put(&directory.join(Plan::FILE), &plan.print().into_diagnostic()?)?;
+    store.put(Plan::FILE, &plan.print().into_diagnostic()?)?;
     Ok(plan)
 }
 
-fn write_fragment(directory: &Path, index: usize, piece: &Piece) -> Result<Fragment> {
-    let mut blobs = BTreeSet::new();
-    let model = onnx::encode_apart(&piece.graph, |contents| {
-        if contents.len() > BLOB_MAX_BYTES {
-            return Err(Wrong(miette!("a tensor has {} bytes, a blob at most {BLOB_MAX_BYTES}", contents.len())));
-        }
-        let digest = Digest::of(contents);
-        let location = Fragment::blob(&digest);
-        // Several fragments, and several tensors of one, may share it.
-        if blobs.insert(digest) && !directory.join(&location).exists() {
-            put(&directory.join(&location), contents).map_err(Wrong)?;
-        }
-        Ok(location)
-    });
-    let model = model.map_err(|Wrong(report)| report)?;
-    let file = format!("fragment-{index}.onnx");
-    put(&directory.join(&file), &model)?;
+fn write_fragment(store: &Store, index: usize, piece: &Piece) -> Result<Fragment> {
+    let stored = store.weights(&piece.graph)?;
+    let component = compile::component(&stored.model)?;
     let signature = piece.graph.signature();
-    Ok(Fragment {
-        file,
-        digest: Digest::of(&model),
-        inputs: signature.inputs.into_iter().map(|port| port.name).collect(),
-        outputs: signature.outputs.into_iter().map(|port| port.name).collect(),
-        blobs: blobs.into_iter().collect(),
+    let fragment = Fragment {
+        name: format!("fragment-{index}"),
+        model: Digest::of(&stored.model),
+        component: Digest::of(&component),
+        inputs: names(signature.inputs),
+        outputs: names(signature.outputs),
+        blobs: stored.blobs,
         ops: piece.graph.ops.len(),
         memory: piece.memory,
         received_bytes: piece.received_bytes,
-    })
+    };
+    store.put(&fragment.model_file(), &stored.model)?;
+    store.put(&fragment.component_file(), &component)?;
+    Ok(fragment)
 }
 
-struct Wrong(Report);
-
-impl From<onnx::OnnxError> for Wrong {
-    fn from(error: onnx::OnnxError) -> Self {
-        Self(miette!("{error}"))
-    }
-}
-
-/// Whole or not there: what is found under a digest is what the digest says.
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    let half = path.with_extension("part");
-    let written = fs::write(&half, bytes).and_then(|()| fs::rename(&half, path));
-    written.into_diagnostic().wrap_err_with(|| format!("can't write `{}`", path.display()))
+fn names(ports: Vec<Port>) -> Vec<String> {
+    ports.into_iter().map(|port| port.name).collect()
 }
 
 fn print(plan: &Plan) {
@@ -156,7 +127,7 @@ fn print(plan: &Plan) {
         let memory = &fragment.memory;
         let sizes = [memory.weight_bytes, memory.state_bytes, memory.activation_bytes, fragment.received_bytes];
         let [weights, state, activations, received] = sizes.map(|bytes| Size(bytes).to_string());
-        let Fragment { file, ops, .. } = fragment;
-        println!("{file:<18} {ops:>5} {weights:>11} {state:>11} {activations:>11} {received:>11}");
+        let Fragment { name, ops, .. } = fragment;
+        println!("{name:<18} {ops:>5} {weights:>11} {state:>11} {activations:>11} {received:>11}");
     }
 }

@@ -19,7 +19,7 @@ def main():
     plan = json.loads((directory / "plan.json").read_text())
     values = {name: np.load(model.with_suffix(f".{name}.npy")) for name in plan["inputs"]}
     for fragment in plan["fragments"]:
-        path = directory / fragment["file"]
+        path = directory / f"{fragment['name']}.onnx"
         onnx.checker.check_model(str(path), full_check=True)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         outputs = session.run(fragment["outputs"], {name: values[name] for name in fragment["inputs"]})

@@ -1,13 +1,14 @@
 //! The control plane: from the name of a component to a filled pool.
 
 use super::{
-    models::{LoadError, Models},
+    models::{LoadError, Models, parent},
     serve::Deployment,
 };
 use crate::{
     mechanisms::{
         cache::Cache,
         component::{CompileError, CompiledGuest},
+        embedded::{self, SectionError},
         feed::Feed,
         imports::Grants,
         pool::Pool,
@@ -18,7 +19,7 @@ use crate::{
         Account, Manifest, Port, Signature,
         manifest::{Guest, PortConfig},
     },
-    ports::{Accelerator, ModelFormat, Registry, RegistryError},
+    ports::{Accelerator, Artefact, ModelFormat, Program, Registry, RegistryError},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -41,6 +42,10 @@ pub enum DeployError {
     Compile(#[from] CompileError),
     #[error("the model `{name}`: {source}")]
     Model { name: String, source: LoadError },
+    #[error("the component: {0}")]
+    Section(#[from] SectionError),
+    #[error("the component has a graph of its own, `{name}`, and so has the manifest", name = embedded::NAME)]
+    TwoGraphs,
     #[error("the guest sees cameras but exports no `watcher`")]
     NoWatcher,
     #[error("the guest exports no `responder` and the manifest gives it no camera: it would never run")]
@@ -73,11 +78,12 @@ impl Deployer {
         if !sees_frames && !guest.responds() {
             return Err(DeployError::NeverRuns);
         }
+        let signature = signature(config, &guest.grants().models);
         let statistics = Arc::new(Statistics::default());
         let pool = Pool::open(guest, config.pool.clone(), statistics.clone()).await?;
         Ok(Deployment {
             name: name.into(),
-            signature: Arc::new(signature(config)),
+            signature: Arc::new(signature),
             answers: !sees_frames,
             limits: config.limits.clone(),
             accelerator: self.models.accelerator.clone(),
@@ -90,21 +96,32 @@ impl Deployer {
     pub async fn compile(&self, config: &Guest, cameras: BTreeMap<String, Feed>) -> Result<CompiledGuest, DeployError> {
         let component = self.models.registry.fetch(&config.component, COMPONENT_MAX_BYTES).await;
         let component = component.map_err(DeployError::Component)?;
-        let (mut models, mut digests, mut loaded) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let account = Account::of(&config.limits);
+        let mut found = BTreeMap::new();
         for (name, reference) in &config.models {
-            // An account of its own: other guests may go on with the model after this one is gone.
-            let accelerator = self.models.accelerator.for_account(&Account::of(&config.limits));
-            let program = self.models.load(reference, &*accelerator).await;
-            let (digest, program) = program.map_err(|source| DeployError::Model { name: name.clone(), source })?;
-            models.insert(name.clone(), program.clone().for_account(&account));
+            found.insert(name.as_str(), self.models.load(reference, &*self.shared(config)).await);
+        }
+        if let Some(graph) = own_graph(&component, config)? {
+            let directory = parent(&config.component);
+            found.insert(embedded::NAME, self.models.load_artefact(graph, directory, &*self.shared(config)).await);
+        }
+        let (mut models, mut digests, mut loaded) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (name, program) in found {
+            let (digest, program) = program.map_err(|source| DeployError::Model { name: name.into(), source })?;
+            models.insert(name.into(), program.clone().for_account(&account));
             loaded.push(program);
-            digests.insert(name.clone(), digest);
+            digests.insert(name.into(), digest);
         }
         let accelerator = self.models.accelerator.for_account(&account);
         let grants = Grants { accelerator, models, loaded, digests, cameras, limits: config.limits.clone(), account };
         let guest = CompiledGuest::new(self.sandbox.clone(), self.cache.as_ref(), &component, Arc::new(grants));
         Ok(guest.await?)
+    }
+
+    /// Where a model of this guest is loaded: on an account of its own, since other guests may go on with it after
+    /// this one is gone.
+    fn shared(&self, config: &Guest) -> Arc<dyn Accelerator> {
+        self.models.accelerator.for_account(&Account::of(&config.limits))
     }
 }
 
@@ -116,7 +133,26 @@ pub fn capacity(manifest: &Manifest) -> Capacity {
     Capacity { leases: u32::try_from(leases).unwrap_or(u32::MAX), memory_max_bytes: memory.unwrap_or(64 << 20) }
 }
 
-fn signature(config: &Guest) -> Signature {
-    let ports = |ports: &[PortConfig]| ports.iter().map(Port::from).collect();
-    Signature { inputs: ports(&config.inputs), outputs: ports(&config.outputs) }
+/// The graph inside a component. What is no component is for the compiler to tell.
+fn own_graph(component: &Artefact, config: &Guest) -> Result<Option<Artefact>, DeployError> {
+    let graph = match embedded::embedded(&component.bytes) {
+        Err(SectionError::Malformed) => None,
+        graph => graph?,
+    };
+    if graph.is_some() && config.models.contains_key(embedded::NAME) {
+        return Err(DeployError::TwoGraphs);
+    }
+    Ok(graph.map(Artefact::new))
+}
+
+/// What the manifest says, or what the graph inside the component does.
+fn signature(config: &Guest, models: &BTreeMap<String, Arc<dyn Program>>) -> Signature {
+    let silent = config.inputs.is_empty() && config.outputs.is_empty();
+    match models.get(embedded::NAME) {
+        Some(graph) if silent && !config.models.contains_key(embedded::NAME) => graph.signature().clone(),
+        _ => {
+            let ports = |ports: &[PortConfig]| ports.iter().map(Port::from).collect();
+            Signature { inputs: ports(&config.inputs), outputs: ports(&config.outputs) }
+        }
+    }
 }

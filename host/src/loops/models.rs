@@ -38,8 +38,8 @@ pub enum LoadError {
     Plan(#[from] PlanError),
     #[error("`{location}` is {found}, not what its name says: fetch it again")]
     Blob { location: String, found: Digest },
-    #[error("fragment `{file}`: {source}")]
-    Fragment { file: String, source: Box<LoadError> },
+    #[error("fragment `{name}`: {source}")]
+    Fragment { name: String, source: Box<LoadError> },
     #[error(transparent)]
     Load(#[from] Fault),
 }
@@ -102,15 +102,15 @@ impl Models {
         accelerator: &dyn Accelerator,
     ) -> Result<Arc<dyn Program>, LoadError> {
         let loaded = async {
-            let model = self.registry.fetch(&below(directory, &fragment.file), MODEL_MAX_BYTES).await?;
-            if model.digest != fragment.digest {
-                let (file, expected, found) = (fragment.file.clone(), fragment.digest, model.digest);
-                return Err(PlanError::Digest { file, expected, found }.into());
+            let model = self.registry.fetch(&below(directory, &fragment.model_file()), MODEL_MAX_BYTES).await?;
+            if model.digest != fragment.model {
+                let (file, expected) = (fragment.model_file(), fragment.model);
+                return Err(PlanError::Digest { file, expected }.into());
             }
             let (_, blobs) = self.blobs(&model, directory).await?;
             Ok(accelerator.load(&self.decode(model, blobs).await?).await?)
         };
-        let named = |source| LoadError::Fragment { file: fragment.file.clone(), source: Box::new(source) };
+        let named = |source| LoadError::Fragment { name: fragment.name.clone(), source: Box::new(source) };
         loaded.await.map_err(named)
     }
 

@@ -5,6 +5,7 @@ mod bindings;
 pub mod cache;
 pub mod component;
 pub mod egress;
+pub mod embedded;
 pub mod feed;
 pub mod imports;
 pub mod live;

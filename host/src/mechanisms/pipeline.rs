@@ -39,7 +39,7 @@ impl Pipeline {
         }
         let mut stages = Vec::new();
         for (fragment, program) in plan.fragments.iter().zip(programs) {
-            let values = || PlanError::Values { file: fragment.file.clone() };
+            let values = || PlanError::Values(fragment.name.clone());
             let signature = program.signature();
             let same = same(&signature.inputs, &fragment.inputs) && same(&signature.outputs, &fragment.outputs);
             if !same {

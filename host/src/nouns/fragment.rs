@@ -23,10 +23,12 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fragment {
-    /// Its file in the plan's directory.
-    pub file: String,
-    /// Of that file. It names its weights by their own digests, so this names them too.
-    pub digest: Digest,
+    /// Beside the plan, `<name>.onnx` is its model and `<name>.wasm` a guest that answers with it.
+    pub name: String,
+    /// Of the model. It names its weights by their own digests, so this names them too.
+    pub model: Digest,
+    /// Of the guest, in which the same model is.
+    pub component: Digest,
     /// Inputs of the model, and what fragments before it yield.
     pub inputs: Vec<String>,
     /// Outputs of the model, and what fragments after it use.
@@ -67,16 +69,16 @@ pub enum PlanError {
     Version(u32),
     #[error("it has {0} fragments, 1 to {max} are allowed", max = Plan::FRAGMENTS_MAX)]
     Fragments(usize),
-    #[error("`{0}` is not the name of a file beside the plan")]
-    File(String),
+    #[error("`{0}` is not the name of files beside the plan")]
+    Name(String),
     #[error("`{value}` is used by `{user}`, but nothing before it yields it")]
     Undefined { value: String, user: String },
     #[error("`{0}` is yielded twice")]
     Duplicate(String),
-    #[error("`{file}` is {found}, not the {expected} that the plan means; cut the model again")]
-    Digest { file: String, expected: Digest, found: Digest },
-    #[error("`{file}` takes and yields other values than the plan says; cut the model again")]
-    Values { file: String },
+    #[error("`{file}` is not the {expected} that the plan means; cut the model again")]
+    Digest { file: String, expected: Digest },
+    #[error("`{0}` takes and yields other values than the plan says; cut the model again")]
+    Values(String),
 }
 
 impl Plan {
@@ -121,10 +123,10 @@ impl Plan {
             define(&mut known, input)?;
         }
         for fragment in &self.fragments {
-            if fragment.file.is_empty() || fragment.file.starts_with('.') || fragment.file.contains(['/', '\\', '\0']) {
-                return Err(PlanError::File(fragment.file.clone()));
+            if fragment.name.is_empty() || fragment.name.starts_with('.') || fragment.name.contains(['/', '\\', '\0']) {
+                return Err(PlanError::Name(fragment.name.clone()));
             }
-            used(&known, &fragment.inputs, &fragment.file)?;
+            used(&known, &fragment.inputs, &fragment.name)?;
             for output in &fragment.outputs {
                 define(&mut known, output)?;
             }
@@ -134,6 +136,16 @@ impl Plan {
 }
 
 impl Fragment {
+    /// Its model, from the plan's directory.
+    pub fn model_file(&self) -> String {
+        format!("{}.onnx", self.name)
+    }
+
+    /// Its guest, from the plan's directory.
+    pub fn component_file(&self) -> String {
+        format!("{}.wasm", self.name)
+    }
+
     /// Where a blob is, from the plan's directory.
     pub fn blob(digest: &Digest) -> String {
         format!("{}{}", Self::BLOBS, digest.hex())
@@ -176,8 +188,9 @@ mod tests {
     fn fragment(index: usize, inputs: &[&str], outputs: &[&str]) -> Fragment {
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
         Fragment {
-            file: format!("fragment-{index}.onnx"),
-            digest: Digest::of(&[index as u8]),
+            name: format!("fragment-{index}"),
+            model: Digest::of(&[index as u8]),
+            component: Digest::of(b"guest"),
             inputs: words(inputs),
             outputs: words(outputs),
             blobs: vec![Digest::of(b"weights")],
@@ -207,13 +220,13 @@ mod tests {
         let undefined = |value: &str, user: &str| Err(PlanError::Undefined { value: value.into(), user: user.into() });
         check(&plan(vec![]), Err(PlanError::Fragments(0)));
         check(&plan(vec![fragment(0, &["x"], &["a"])]), undefined("y", "the outputs"));
-        check(&plan(vec![fragment(0, &["a"], &["y"])]), undefined("a", "fragment-0.onnx"));
+        check(&plan(vec![fragment(0, &["a"], &["y"])]), undefined("a", "fragment-0"));
         let twice = vec![fragment(0, &["x"], &["y"]), fragment(1, &["x"], &["y"])];
         check(&plan(twice), Err(PlanError::Duplicate("y".into())));
         check(&plan(vec![fragment(0, &["x", "x"], &["y"])]), Err(PlanError::Duplicate("x".into())));
-        for file in ["", "../a", "/etc/passwd", ".hidden", "a\\b"] {
-            let out = Fragment { file: file.into(), ..fragment(0, &["x"], &["y"]) };
-            check(&plan(vec![out]), Err(PlanError::File(file.into())));
+        for name in ["", "../a", "/etc/passwd", ".hidden", "a\\b"] {
+            let out = Fragment { name: name.into(), ..fragment(0, &["x"], &["y"]) };
+            check(&plan(vec![out]), Err(PlanError::Name(name.into())));
         }
         let later = Plan { version: 2, ..plan(vec![]) };
         check(&later, Err(PlanError::Version(2)));
