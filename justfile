@@ -27,7 +27,7 @@ check: _targets
 guests: _toolchain _targets
     cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --lib --examples
 
-# Measure: host, burst, gpu. Prints a table, writes target/bench/<name>.json
+# Measure: host, burst, gpu, cluster. Prints a table, writes target/bench/<name>.json
 bench name *flags: guests _bench-tools _vulkan
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 

@@ -10,6 +10,7 @@ mod hostile;
 mod isolation;
 mod limits;
 mod models;
+mod place;
 mod pool;
 mod prepare;
 mod program;

@@ -4,9 +4,13 @@ mod check;
 mod compile;
 mod config;
 mod doctor;
+mod draw;
 mod house;
 mod inspect;
+mod nodes;
 mod npy;
+mod plan;
+mod profile;
 mod ps;
 mod run;
 mod serve;
@@ -37,6 +41,10 @@ enum Command {
     Split(split::Split),
     /// Make a guest of a model: a component with the graph inside and its weights in blobs beside it
     Compile(compile::Compile),
+    /// Measure how long each fragment of a cut model takes on this machine
+    Profile(profile::Measure),
+    /// Decide which node runs which fragments of a cut model
+    Plan(plan::Place),
     /// Tell what this machine has, and what would be chosen and why
     Doctor(doctor::Doctor),
     /// Check a manifest, or print its JSON schema
@@ -58,6 +66,8 @@ impl Cli {
             Command::Run(run) => block_on(run.run()),
             Command::Split(split) => block_on(split.run()),
             Command::Compile(compile) => block_on(compile.run()),
+            Command::Profile(measure) => block_on(measure.run()),
+            Command::Plan(place) => place.run(),
             Command::Doctor(doctor) => block_on(doctor.run()),
             Command::Check(check) => check.run(),
             Command::Inspect(inspect) => block_on(inspect.run()),

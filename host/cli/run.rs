@@ -128,7 +128,8 @@ impl Run {
 /// What the one guest is called.
 const GUEST: &str = "guest";
 
-fn pair(text: &str) -> Result<(String, PathBuf), String> {
+/// Reads the words of `--input`.
+pub fn pair(text: &str) -> Result<(String, PathBuf), String> {
     let (name, path) = text.split_once('=').ok_or("it is name=file")?;
     Ok((name.into(), path.into()))
 }

@@ -1,4 +1,4 @@
-//! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded; how a model is cut and joined again.
+//! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded; how a model is cut, placed and joined again.
 
 mod alarm;
 mod bindings;
@@ -10,6 +10,7 @@ pub mod feed;
 pub mod imports;
 pub mod live;
 pub mod pipeline;
+pub mod place;
 pub mod pool;
 pub mod sandbox;
 mod snapshot;

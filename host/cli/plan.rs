@@ -1,0 +1,132 @@
+//! `burst plan`: which node runs which fragments of a cut model, how fast that is, and why not faster.
+
+use super::{draw, nodes::Nodes, size::Size};
+use burst_host::{
+    mechanisms::place::{self, Bottleneck, Cluster, Objective, PlaceError, Placement, Task},
+    nouns::{Fragment, Plan as CutModel},
+};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use std::{fs, path::PathBuf};
+
+/// What a fragment's guest holds: the linear memory of `guests/graph`.
+const GUEST_BYTES: u64 = 2 << 20;
+
+/// Decide which node runs which fragments of a cut model
+#[derive(clap::Args)]
+pub struct Place {
+    /// The directory of the cut model
+    model: PathBuf,
+    /// The nodes, their measurements and links (TOML)
+    #[arg(long)]
+    nodes: PathBuf,
+    /// What is to be best: throughput or latency
+    #[arg(long, default_value = "throughput", value_parser = objective)]
+    objective: Objective,
+    /// Draw it, as SVG
+    #[arg(long)]
+    svg: Option<PathBuf>,
+}
+
+fn objective(word: &str) -> Result<Objective, String> {
+    match word {
+        "throughput" => Ok(Objective::Throughput),
+        "latency" => Ok(Objective::Latency),
+        _ => Err("one of throughput, latency".into()),
+    }
+}
+
+impl Place {
+    pub fn run(self) -> Result<()> {
+        let path = self.model.join(CutModel::FILE);
+        let json = fs::read(&path).into_diagnostic().wrap_err_with(|| format!("can't read `{}`", path.display()))?;
+        let plan = CutModel::parse(&json).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
+        let cluster = Nodes::read(&self.nodes)?.cluster(&json, &plan)?;
+        let tasks: Vec<Task> = plan.fragments.iter().map(task).collect();
+        let placement = place::place(&tasks, &cluster, self.objective).into_diagnostic()?;
+        let told = Told { plan: &plan, cluster: &cluster, placement: &placement };
+        print!("{}", told.table());
+        print!("{}", told.one_more(&tasks, self.objective).into_diagnostic()?);
+        if let Some(svg) = &self.svg {
+            let drawn = draw::placement(&plan, &cluster, &placement);
+            fs::write(svg, drawn).into_diagnostic().wrap_err_with(|| format!("can't write `{}`", svg.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn task(fragment: &Fragment) -> Task {
+    let memory = &fragment.memory;
+    let held = memory.weight_bytes.saturating_add(memory.state_bytes).saturating_add(GUEST_BYTES);
+    Task { held_bytes: held, activation_bytes: memory.activation_bytes, received_bytes: fragment.received_bytes }
+}
+
+/// A placement, in words.
+struct Told<'a> {
+    plan: &'a CutModel,
+    cluster: &'a Cluster,
+    placement: &'a Placement,
+}
+
+impl Told<'_> {
+    fn table(&self) -> String {
+        let mut text = format!(
+            "{:<16} {:<12} {:>12} {:>12} {:>12} {:>12} {:>12}\n",
+            "node", "fragments", "compute", "receive", "received", "memory", "of"
+        );
+        for stage in &self.placement.stages {
+            let node = &self.cluster.nodes[stage.node];
+            let fragments = format!("{}..{}", stage.fragments.start, stage.fragments.end - 1);
+            let [compute, receive] = [stage.compute_us, stage.receive_us].map(milliseconds);
+            let [received, memory, of] =
+                [stage.received_bytes, stage.memory_bytes, node.memory_bytes].map(|bytes| Size(bytes).to_string());
+            let name = &node.name;
+            text += &format!(
+                "{name:<16} {fragments:<12} {compute:>12} {receive:>12} {received:>12} {memory:>12} {of:>12}\n"
+            );
+        }
+        let idle = self.cluster.nodes.len() - self.placement.stages.len();
+        let model = &self.plan.model;
+        text + &format!(
+            "{model}: {} a request, {:.1} requests a second, {idle} nodes idle\nbottleneck: {}\n",
+            milliseconds(self.placement.latency_us()),
+            1e6 / self.placement.interval_us(),
+            bottleneck(self.cluster, self.placement),
+        )
+    }
+
+    /// What each kind of node would change.
+    fn one_more(&self, tasks: &[Task], objective: Objective) -> Result<String, PlaceError> {
+        let mut text = String::new();
+        for (node, grown) in place::one_more(tasks, self.cluster, objective)? {
+            let bigger = self.cluster.with_another(node);
+            text += &format!(
+                "one more like {}: {} a request, {:.1} requests a second ({:+.0} %), bottleneck {}\n",
+                self.cluster.nodes[node].name,
+                milliseconds(grown.latency_us()),
+                1e6 / grown.interval_us(),
+                100.0 * (self.placement.interval_us() / grown.interval_us() - 1.0),
+                bottleneck(&bigger, &grown),
+            );
+        }
+        Ok(text)
+    }
+}
+
+/// What takes longest, in words.
+pub fn bottleneck(cluster: &Cluster, placement: &Placement) -> String {
+    let name = |stage: usize| cluster.nodes[placement.stages[stage].node].name.as_str();
+    match placement.bottleneck() {
+        Some(Bottleneck::Compute(stage)) => {
+            format!("{} computes, {}", name(stage), milliseconds(placement.stages[stage].compute_us))
+        }
+        Some(Bottleneck::Receive(stage)) => {
+            let receive = milliseconds(placement.stages[stage].receive_us);
+            format!("the link from {} to {}, {receive}", name(stage.saturating_sub(1)), name(stage))
+        }
+        None => "none".into(),
+    }
+}
+
+pub fn milliseconds(us: f64) -> String {
+    format!("{:.3} ms", us / 1000.0)
+}

@@ -1,0 +1,52 @@
+//! Models over several nodes: what deciding who runs what takes.
+//!
+//!     just bench cluster [--quick]
+
+// Of these, each benchmark uses a part.
+#[allow(dead_code)]
+mod report;
+#[allow(dead_code, unused_imports)]
+#[path = "../support/mod.rs"]
+mod support;
+
+use burst_host::mechanisms::place::{Cluster, Link, Node, Objective, Task, place};
+use report::{Flags, Report, Row, median};
+use std::{hint::black_box, time::Instant};
+
+fn main() {
+    let flags = Flags::parse();
+    let mut report = Report::new("cluster", &flags);
+    for (nodes, fragments) in [(4, 80), (8, 80), (10, 80), (24, 80)] {
+        measure(&flags, &mut report, nodes, fragments);
+    }
+    report.finish();
+}
+
+/// Nodes that all differ, in speed, memory and links: nothing can be taken together.
+fn measure(flags: &Flags, report: &mut Report, nodes: usize, fragments: usize) {
+    let node = |index: usize| Node {
+        name: index.to_string(),
+        memory_bytes: (2 + index as u64 % 3) * (fragments as u64 / nodes as u64 + 2) << 20,
+        compute_us: (0..fragments).map(|task| (900 + (index * 97 + task * 31) % 700) as f64).collect(),
+    };
+    let link = |from: usize, to: usize| Link {
+        latency_us: (100 + (from * 7 + to * 13) % 50) as f64,
+        bytes_per_second: (50 + (from * 3 + to * 5) % 60) as f64 * 1e6,
+    };
+    let cluster = Cluster {
+        nodes: (0..nodes).map(node).collect(),
+        links: (0..nodes).map(|from| (0..nodes).map(|to| link(from, to)).collect()).collect(),
+    };
+    let task = Task { held_bytes: 1 << 20, activation_bytes: 1 << 19, received_bytes: 1 << 18 };
+    let tasks = vec![task; fragments];
+    for (objective, name) in [(Objective::Throughput, "throughput"), (Objective::Latency, "latency")] {
+        let runs = flags.pick(1, 5);
+        let mut took = Vec::new();
+        for _ in 0..runs {
+            let started = Instant::now();
+            black_box(place(&tasks, &cluster, objective).unwrap());
+            took.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        report.add(Row::alone(format!("place_{nodes}_nodes_{fragments}_fragments_{name}"), "ms", median(&took), runs));
+    }
+}
