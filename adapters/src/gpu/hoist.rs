@@ -37,7 +37,7 @@ pub async fn hoist(draft: &mut Draft, gpu: &Gpu, memory: &Memory, weights: &Weig
 }
 
 /// Which values never change: those that are written by nothing that reads another kind.
-fn steady(draft: &Draft) -> Vec<bool> {
+pub fn steady(draft: &Draft) -> Vec<bool> {
     let constant = |storage: &Storage| matches!(storage, Storage::Constant(_) | Storage::Held(_));
     let mut steady: Vec<bool> = draft.storages.iter().map(constant).collect();
     let mut written = vec![false; steady.len()];

@@ -2,7 +2,9 @@
 
 mod compact;
 mod faults;
+mod fuse;
 mod lavapipe;
+mod products;
 mod rank;
 mod scatter;
 mod signal;
