@@ -106,13 +106,17 @@ fn a_request_over_quota_is_invalid() {
 /// A guest that waits for the host is stopped as well, and what it makes of the graph's fault is no refusal.
 #[test]
 fn the_deadline_holds_inside_host_calls() {
+    let (_directory, models, x) = slow_model();
+    check("slow-graph", &format!("{QUICK}\n{models}"), &[("x", x)], &ServeError::TimedOut, Retired::TimedOut);
+}
+
+/// The directory of a model that takes its time, the line of a manifest that names it, and its input.
+pub fn slow_model() -> (tempfile::TempDir, String, Tensor) {
     let directory = tempfile::tempdir_in(root().join("target")).unwrap();
     let model = directory.path().join("slow.onnx");
     fs::write(&model, onnx::encode(&product()).unwrap()).unwrap();
-    let model = model.strip_prefix(root()).unwrap().display().to_string();
-    let x = Tensor::from_slice(Element::Fp32, [256, 256], &vec![1e-3f32; 1 << 16]).unwrap();
-    let rest = format!("{QUICK}\nmodels.slow = {model:?}");
-    check("slow-graph", &rest, &[("x", x)], &ServeError::TimedOut, Retired::TimedOut);
+    let models = format!("models.slow = {:?}", model.strip_prefix(root()).unwrap().display().to_string());
+    (directory, models, Tensor::from_slice(Element::Fp32, [256, 256], &vec![1e-3f32; 1 << 16]).unwrap())
 }
 
 /// `y = x x`.

@@ -19,6 +19,7 @@ use burst_host::{
         sandbox::{Capacity, Sandbox},
     },
     nouns::{Element, Tensor, manifest::Guest},
+    ports::Accelerator,
 };
 use std::{
     collections::BTreeMap,
@@ -70,10 +71,15 @@ pub fn cpu() -> Arc<CpuAccelerator> {
     CPU.get_or_init(|| Arc::new(CpuAccelerator::new(NonZeroUsize::new(2).unwrap()).unwrap())).clone()
 }
 
-/// A deployer over the repository's files.
+/// A deployer over the repository's files, on the CPU.
 pub fn deployer(cache: Option<Cache>) -> Deployer {
+    deployer_on(cpu(), cache)
+}
+
+/// The same on another accelerator.
+pub fn deployer_on(accelerator: Arc<dyn Accelerator>, cache: Option<Cache>) -> Deployer {
     let registry = Directory::open(root()).unwrap();
-    Deployer::new(sandbox(), cache, cpu(), Arc::new(registry), Arc::new(Onnx))
+    Deployer::new(sandbox(), cache, accelerator, Arc::new(registry), Arc::new(Onnx))
 }
 
 /// A guest of a manifest, written as TOML.
@@ -93,7 +99,21 @@ impl House {
     }
 
     pub async fn with_feeds(component: &str, rest: &str, feeds: BTreeMap<String, Feed>) -> Result<Self, DeployError> {
-        let deployment = Arc::new(deployer(None).deploy("guest", &config(component, rest), feeds).await?);
+        Self::deployed_by(&deployer(None), component, rest, feeds).await
+    }
+
+    /// A house whose graphs run on this accelerator.
+    pub async fn on(accelerator: Arc<dyn Accelerator>, component: &str, rest: &str) -> Self {
+        Self::deployed_by(&deployer_on(accelerator, None), component, rest, BTreeMap::new()).await.unwrap()
+    }
+
+    async fn deployed_by(
+        deployer: &Deployer,
+        component: &str,
+        rest: &str,
+        feeds: BTreeMap<String, Feed>,
+    ) -> Result<Self, DeployError> {
+        let deployment = Arc::new(deployer.deploy("guest", &config(component, rest), feeds).await?);
         let service = Service::default();
         service.insert(deployment.clone());
         Ok(Self { service, deployment })

@@ -81,7 +81,7 @@ impl From<ServeError> for Refusal {
             ServeError::NotFound(_) => StatusCode::NOT_FOUND,
             ServeError::Invalid(_) | ServeError::Refused(_) => StatusCode::BAD_REQUEST,
             ServeError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-            ServeError::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            ServeError::Draining | ServeError::DeviceLost => StatusCode::SERVICE_UNAVAILABLE,
             ServeError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             ServeError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

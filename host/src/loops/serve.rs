@@ -10,7 +10,7 @@ use crate::{
         statistics::{Retired, Statistics},
     },
     nouns::{Account, Digest, Signature, Tensor, manifest::Limits},
-    ports::{Accelerator, Device},
+    ports::{Accelerator, Device, DeviceKind},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -59,6 +59,9 @@ pub enum ServeError {
     Draining,
     #[error("the deadline passed")]
     TimedOut,
+    /// Twice in one request.
+    #[error("the device was lost")]
+    DeviceLost,
     /// The guest broke; the lease is retired. A fixed vocabulary: no addresses, no names of others.
     #[error("the guest failed: {0}")]
     Failed(&'static str),
@@ -201,14 +204,25 @@ impl Deployment {
         self.signature.admits(specs).map_err(ServeError::Invalid)?;
         let own = Duration::from_millis(self.limits.deadline_ms.get());
         let deadline = arrived + request.timeout.map_or(own, |timeout| timeout.min(own));
+        let took = arrived.elapsed();
+        // What a lost device took with it can be computed again: such a guest has no way out but its answer.
+        let again = (self.accelerator.describe().kind != DeviceKind::Cpu).then(|| request.inputs.clone());
+        let answer = match (self.attempt(request.inputs, deadline).await, again) {
+            (Err(ServeError::DeviceLost), Some(inputs)) => self.attempt(inputs, deadline).await?,
+            (answer, _) => answer?,
+        };
+        self.statistics.compute_input.record(took);
+        Ok(answer)
+    }
+
+    async fn attempt(&self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Answer, ServeError> {
         let checked = Instant::now();
         let mut lease = self.lease(deadline).await?;
         let lent = Instant::now();
-        let response = lease.respond(request.inputs, deadline).await;
+        let response = lease.respond(inputs, deadline).await;
         let computed = Instant::now();
         lease.end(response.as_ref().map_or_else(CallError::retires, |_| Retired::Used));
-        let answer = self.download(response?).await?;
-        self.statistics.compute_input.record(checked - arrived);
+        let answer = self.download(response?, deadline).await?;
         self.statistics.lease_wait.record(lent - checked);
         self.statistics.compute.record(computed - lent);
         self.statistics.compute_output.record(computed.elapsed());
@@ -231,13 +245,14 @@ impl Deployment {
         }
     }
 
-    async fn download(&self, response: Response) -> Result<Answer, ServeError> {
+    async fn download(&self, response: Response, deadline: Instant) -> Result<Answer, ServeError> {
         let mut outputs = Vec::with_capacity(response.outputs.len());
         for (name, tensor) in response.outputs {
             let tensor = if tensor.contents().is_some() {
                 tensor
             } else {
-                self.accelerator.download(&tensor).await.map_err(|_| ServeError::Failed("its device was lost"))?
+                let host = tokio::time::timeout_at(deadline.into(), self.accelerator.download(&tensor)).await;
+                host.map_err(|_| ServeError::TimedOut)?.map_err(|_| ServeError::DeviceLost)?
             };
             outputs.push((name, tensor));
         }
@@ -263,6 +278,7 @@ impl From<CallError> for ServeError {
             CallError::Failed(why) => Self::Failed(why),
             CallError::OverLimit => Self::Failed("it asked for more memory than it may have"),
             CallError::TimedOut => Self::TimedOut,
+            CallError::DeviceLost => Self::DeviceLost,
         }
     }
 }

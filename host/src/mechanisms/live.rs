@@ -44,13 +44,16 @@ pub enum CallError {
     OverLimit,
     #[error("the deadline passed")]
     TimedOut,
+    /// The guest is not to blame for what it made of that.
+    #[error("the device was lost")]
+    DeviceLost,
 }
 
 impl CallError {
     /// How the lease ends.
     pub fn retires(&self) -> Retired {
         match self {
-            Self::Refused(_) | Self::OverQuota(_) => Retired::Used,
+            Self::Refused(_) | Self::OverQuota(_) | Self::DeviceLost => Retired::Used,
             Self::Failed(_) => Retired::Trapped,
             Self::OverLimit => Retired::OverLimit,
             Self::TimedOut => Retired::TimedOut,
@@ -115,6 +118,7 @@ impl LiveGuest {
             // Most likely the guest passes on what a graph told it.
             Some(Ok(Err(_))) if Instant::now() >= deadline => Err(CallError::TimedOut),
             Some(Ok(Ok(answer))) => Ok(answer),
+            Some(_) if self.store.data().lost_device() => Err(CallError::DeviceLost),
             Some(Ok(Err(refusal))) => Err(CallError::Refused(refusal)),
             Some(Err(error)) => Err(explain(&error, self.store.data().is_over_limit())),
         }

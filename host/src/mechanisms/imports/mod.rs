@@ -44,6 +44,7 @@ pub struct GuestState {
     memory_bytes: usize,
     table_elements: usize,
     over_limit: bool,
+    device_lost: bool,
 }
 
 /// Tells the generated code how it reaches the state.
@@ -120,6 +121,7 @@ impl GuestState {
             memory_bytes: 0,
             table_elements: 0,
             over_limit: false,
+            device_lost: false,
         }
     }
 
@@ -133,6 +135,7 @@ impl GuestState {
         self.deadline = deadline;
         self.preparing = false;
         self.device = None;
+        self.device_lost = false;
     }
 
     /// Starts `prepare`.
@@ -149,6 +152,11 @@ impl GuestState {
     /// Whether the guest asked for more memory than it may have.
     pub fn is_over_limit(&self) -> bool {
         self.over_limit
+    }
+
+    /// Whether the guest was told in this call that its device was lost.
+    pub fn lost_device(&self) -> bool {
+        self.device_lost
     }
 
     /// Whether the guest holds handles: what it holds can't be snapshotted.

@@ -10,7 +10,10 @@ use wasmtime::component::Resource;
 impl Host for GuestState {
     fn convert_fault(&mut self, fault: GuestFault) -> wasmtime::Result<WitFault> {
         match fault {
-            GuestFault::Fault(fault) => Ok(fault.into()),
+            GuestFault::Fault(fault) => {
+                self.device_lost |= fault == Fault::DeviceLost;
+                Ok(fault.into())
+            }
             GuestFault::Trap(error) => Err(error),
         }
     }

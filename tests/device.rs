@@ -1,0 +1,156 @@
+//! A GPU has limits, gets lost and comes back; whatever ends a guest gives back what it held there.
+
+use crate::{
+    limits::slow_model,
+    support::{Burst, House, block_on, config, deployer_on, eventually, guest, llvmpipe, numbers, probe},
+};
+use burst_adapters::gpu::{GpuAccelerator, Wanted};
+use burst_host::{
+    loops::serve::ServeError,
+    nouns::{Element, Tensor},
+    ports::{Accelerator, DeviceKind},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+const DIGITS: &str =
+    "models.digits = \"guests/digits/model/digits.onnx\"\nlimits.deadline_ms = 30000\npool = { ready = 2, max = 8 }";
+
+/// lavapipe, opened for one test; `None` where it is not installed and need not be.
+fn gpu() -> Option<Arc<GpuAccelerator>> {
+    let wanted = Wanted::Named("llvmpipe".into());
+    llvmpipe().then(|| Arc::new(block_on(GpuAccelerator::open(&wanted)).unwrap()))
+}
+
+/// Some ink, the same in each test.
+fn image() -> Tensor {
+    let ink: Vec<f32> = (0..64).map(|index| (index * 7 % 17) as f32).collect();
+    Tensor::from_slice(Element::Fp32, [1, 1, 8, 8], &ink).unwrap()
+}
+
+/// Waits until nothing of the guest's is on the device.
+async fn returned(house: &House, what: &str) {
+    let account = &house.deployment.pool.guest().grants().account;
+    house.settle().await;
+    eventually(what, || (account.bytes.held(), account.runs.held()) == (0, 0)).await;
+}
+
+#[test]
+fn tensors_run_out_as_a_fault_and_are_given_back() {
+    let Some(gpu) = gpu() else { return };
+    block_on(async {
+        let limits = "limits = { device_max_bytes = 20971520, deadline_ms = 30000 }";
+        let house = House::on(gpu, &probe("tensors"), limits).await;
+        for _ in 0..3 {
+            let ServeError::Refused(text) = house.ask(&[]).await.unwrap_err() else { panic!("not a refusal") };
+            assert!(text.contains("device_max_bytes = 20971520"), "{text}");
+            returned(&house, "a guest that was refused memory holds none").await;
+        }
+    });
+}
+
+#[test]
+fn a_deadline_and_a_client_that_goes_away_give_everything_back() {
+    let Some(gpu) = gpu() else { return };
+    block_on(async {
+        let (_directory, models, x) = slow_model();
+        let rest = format!("{models}\nlimits = {{ deadline_ms = 300, device_runs_max = 4 }}");
+        let house = House::on(gpu.clone(), &probe("slow-graph"), &rest).await;
+        for _ in 0..3 {
+            assert_eq!(house.ask(&[("x", x.clone())]).await.unwrap_err(), ServeError::TimedOut);
+            returned(&house, "a guest that was stopped holds nothing").await;
+        }
+
+        let house = House::on(gpu, &guest("digits"), DIGITS).await;
+        for wait_ms in 0..20 {
+            let inputs = [("image", image())];
+            let _ = tokio::time::timeout(Duration::from_millis(wait_ms), house.ask(&inputs)).await;
+        }
+        returned(&house, "cancelled guests hold nothing").await;
+        assert!(house.ask(&[("image", image())]).await.is_ok());
+        returned(&house, "an answer that was sent is no longer on the device").await;
+    });
+}
+
+/// Requests that were on a device when it was lost are answered, and so are those after it.
+#[test]
+fn requests_outlive_the_device() {
+    let Some(gpu) = gpu() else { return };
+    block_on(async {
+        let house = House::on(gpu.clone(), &guest("digits"), DIGITS).await;
+        let expected = house.ask(&[("image", image())]).await.unwrap();
+        let expected: Vec<f32> = numbers(&expected, "probabilities");
+        for _ in 0..5 {
+            let inputs = [("image", image())];
+            let lose = async {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                gpu.lose();
+            };
+            let (first, second, third, ()) =
+                tokio::join!(house.ask(&inputs), house.ask(&inputs), house.ask(&inputs), lose);
+            for answer in [first, second, third, house.ask(&inputs).await] {
+                let answer = answer.unwrap();
+                assert_eq!(numbers::<f32>(&answer, "probabilities"), expected);
+                assert_eq!(answer.device.unwrap().kind, DeviceKind::Gpu);
+            }
+        }
+        returned(&house, "nothing is held on devices that are gone").await;
+    });
+}
+
+/// Weights are on the device once, whoever runs the model.
+#[test]
+fn guests_share_a_model() {
+    let Some(gpu) = gpu() else { return };
+    block_on(async {
+        let (deployer, (_directory, models, _)) = (deployer_on(gpu.clone(), None), slow_model());
+        let config = config(&probe("slow-graph"), &models);
+        let compile = || async { deployer.compile(&config, BTreeMap::new()).await.unwrap() };
+        let first = compile().await;
+        let held = gpu.held_bytes();
+        let second = compile().await;
+        assert!(held > Some(0) && gpu.held_bytes() == held, "{held:?}, then {:?}", gpu.held_bytes());
+        drop((first, second));
+    });
+}
+
+/// Runs digits in a process that finds no Vulkan driver.
+fn without_drivers(accelerator: &[&str]) -> (bool, String) {
+    let (cache, outputs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut command = Burst::command(cache.path());
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        command.env(variable, "/nowhere.json");
+    }
+    command.env_remove("VK_ADD_DRIVER_FILES").env_remove("XDG_RUNTIME_DIR");
+    command.args(["run", "guests/digits/model/digits.onnx", "--input", "image=tests/data/digits/images.npy"]);
+    let output = command.arg("--output-dir").arg(outputs.path()).args(accelerator).output().unwrap();
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.success(), told.concat())
+}
+
+#[test]
+fn without_a_driver_a_gpu_is_an_error_and_auto_is_the_cpu() {
+    let (success, told) = without_drivers(&["--accelerator", "gpu"]);
+    assert!(!success && told.contains("no GPU here") && !told.contains("panicked"), "{told}");
+    let (success, told) = without_drivers(&["--accelerator", "gpu", "--fallback", "cpu"]);
+    assert!(!success && told.contains("no GPU here"), "a device that is absent is no missing operator: {told}");
+    let (success, told) = without_drivers(&["--accelerator", "auto"]);
+    assert!(success && told.contains("computed by cpu"), "{told}");
+}
+
+/// A driver that computes on the CPU is listed, and never chosen.
+#[test]
+fn doctor_shows_what_the_drivers_show() {
+    if !llvmpipe() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let output = Burst::command(cache.path()).arg("doctor").env_remove("XDG_RUNTIME_DIR").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["gpu: llvmpipe", "software; taken only by its name", "binding bytes 134217728", "kernels"] {
+        assert!(told.contains(part), "no `{part}`: {told}");
+    }
+    let chosen = told.lines().find(|line| line.contains("auto chooses")).unwrap();
+    assert!(!chosen.contains("llvmpipe"), "{chosen}");
+    let noise = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!noise.contains("XDG_RUNTIME_DIR"), "{noise}");
+}
