@@ -4,6 +4,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 python := justfile_directory() / "target/venv/bin/python"
 
+# The second driver that stands for a GPU, beside those that are installed
+swiftshader := justfile_directory() / "target/swiftshader/vk_swiftshader_icd.json"
+
 # What `wasmtime serve` needs, and nothing that takes minutes more to build.
 peer_features := "serve,run,cranelift,pooling-allocator,component-model,component-model-async,parallel-compilation,cache"
 
@@ -12,8 +15,8 @@ serve *flags: guests
     cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _cases _vulkan
-    BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
+test *filter: guests _cases _vulkan _swiftshader
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
 check: _targets
@@ -31,9 +34,9 @@ guests: _toolchain _targets
 bench name *flags: guests _bench-tools _vulkan
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 
-# ONNX's node tests on an accelerator, beside its list in the tree: `just conformance cpu [--update] [Resize]`
-conformance accelerator *flags: _cases _vulkan
-    cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
+# ONNX's node tests on cpu, gpu or swiftshader, beside its list in the tree: `just conformance cpu [--update] [Resize]`
+conformance accelerator *flags: _cases _vulkan _swiftshader
+    VK_ADD_DRIVER_FILES={{ swiftshader }} cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
 
 # Train the models of digits and recommend again and write them into the tree
 models: _clients
@@ -60,6 +63,20 @@ _clients: _toolchain
 # Vulkan on the CPU: what stands for a GPU in the tests
 _vulkan:
     @compgen -G "/usr/share/vulkan/icd.d/lvp_icd*" >/dev/null || just _apt libvulkan1 mesa-vulkan-drivers
+
+# Another Vulkan on the CPU, from Debian's browser: strict where lavapipe is lenient
+_swiftshader:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    [ ! -e {{ swiftshader }} ] || exit 0
+    command -v apt-get >/dev/null || { echo "SwiftShader comes from Debian's chromium-common; put it into target/swiftshader" >&2; exit 1; }
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$unpacked"' EXIT
+    cd "$unpacked"
+    apt-get download -q chromium-common
+    dpkg-deb -x chromium-common_*.deb .
+    mkdir -p "$(dirname {{ swiftshader }})"
+    cp usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json "$(dirname {{ swiftshader }})"
 
 _cases: _clients
     @{{ python }} tests/conformance/cases.py

@@ -25,8 +25,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After this a case hangs.
-const LIMIT: Duration = Duration::from_secs(20);
+/// After this a case hangs. SwiftShader takes seconds to compile a kernel.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What became of a case.
 pub enum Outcome {
@@ -58,12 +58,15 @@ pub fn accelerator(name: &str) -> Option<Arc<dyn Accelerator>> {
             let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
             Some(Arc::new(CpuAccelerator::new(threads).expect("threads start")))
         }
-        "gpu" => {
-            let wanted = Wanted::Named(std::env::var("BURST_GPU").unwrap_or_else(|_| "llvmpipe".into()));
-            Some(Arc::new(block_on(GpuAccelerator::open(&wanted)).unwrap_or_else(|fault| panic!("{fault}"))))
-        }
+        "gpu" => Some(gpu(std::env::var("BURST_GPU").unwrap_or_else(|_| "llvmpipe".into()))),
+        "swiftshader" => Some(gpu("SwiftShader".into())),
         _ => None,
     }
+}
+
+fn gpu(device: String) -> Arc<dyn Accelerator> {
+    let opened = block_on(GpuAccelerator::open(&Wanted::Named(device)));
+    Arc::new(opened.unwrap_or_else(|fault| panic!("{fault}")))
 }
 
 /// Runs one case; what panics or hangs has failed.

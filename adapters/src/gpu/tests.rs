@@ -59,6 +59,13 @@ async fn lavapipe_conforms() {
     }
 }
 
+#[tokio::test]
+async fn swiftshader_conforms() {
+    if let Some(accelerator) = open("SwiftShader").await {
+        conformance::check(&accelerator).await;
+    }
+}
+
 /// One operator of an opset on lavapipe; inputs that are named `c…` are constants.
 async fn check(
     what: &str,
