@@ -121,8 +121,7 @@ impl Gpu {
 
     /// Waits, off the reactor, until everything submitted so far is done.
     pub async fn settle(&self) -> Result<(), Fault> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(index) = newest {
+        if let Some(index) = self.newest() {
             self.waiter.wait(index).await?;
         }
         self.alive()
@@ -148,6 +147,13 @@ impl Gpu {
     pub fn launch(&self, flight: Flight) {
         let (flights, name) = (self.flights.clone(), self.flights.begin(flight));
         self.queue.on_submitted_work_done(move || flights.end(name));
+        if let Some(index) = self.newest() {
+            self.waiter.follow(index);
+        }
+    }
+
+    fn newest(&self) -> Option<SubmissionIndex> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs what may allocate, and tells apart what went wrong.

@@ -25,10 +25,14 @@ struct Shared {
     arrival: Condvar,
 }
 
+type Wait = (SubmissionIndex, Option<oneshot::Sender<()>>);
+
 #[derive(Default)]
 struct Waits {
     /// In the order of arrival, which is nearly that of the device.
-    queue: VecDeque<(SubmissionIndex, oneshot::Sender<()>)>,
+    queue: VecDeque<Wait>,
+    /// Work that nobody waits for, and whose end is to be told all the same.
+    followed: Option<SubmissionIndex>,
     closed: bool,
 }
 
@@ -41,7 +45,7 @@ impl Waiter {
             while let Some((index, done)) = waits.next() {
                 let wait = PollType::Wait { submission_index: Some(index), timeout: Some(HUNG) };
                 match device.poll(wait) {
-                    Ok(_) => drop(done.send(())),
+                    Ok(_) => drop(done.map(|done| done.send(()))),
                     Err(error) => {
                         tracing::error!(%error, "the GPU does not finish its work");
                         hung();
@@ -56,9 +60,15 @@ impl Waiter {
     /// Waits until the device has done everything up to `index`, and has told everybody who asked for it.
     pub async fn wait(&self, index: SubmissionIndex) -> Result<(), Fault> {
         let (done, finished) = oneshot::channel();
-        self.shared.lock().queue.push_back((index, done));
+        self.shared.lock().queue.push_back((index, Some(done)));
         self.shared.arrival.notify_one();
         finished.await.map_err(|_| Fault::DeviceLost)
+    }
+
+    /// Sees to it that everybody is told once the device has done everything up to `index`.
+    pub fn follow(&self, index: SubmissionIndex) {
+        self.shared.lock().followed = Some(index);
+        self.shared.arrival.notify_one();
     }
 }
 
@@ -79,14 +89,17 @@ impl Shared {
     }
 
     /// Sleeps until somebody waits; who gave up is passed over.
-    fn next(&self) -> Option<(SubmissionIndex, oneshot::Sender<()>)> {
+    fn next(&self) -> Option<Wait> {
         let mut waits = self.lock();
         loop {
             match waits.queue.pop_front() {
                 _ if waits.closed => return None,
-                Some((_, done)) if done.is_closed() => {}
+                Some((_, Some(done))) if done.is_closed() => {}
                 Some(wait) => return Some(wait),
-                None => waits = self.arrival.wait(waits).unwrap_or_else(PoisonError::into_inner),
+                None => match waits.followed.take() {
+                    Some(index) => return Some((index, None)),
+                    None => waits = self.arrival.wait(waits).unwrap_or_else(PoisonError::into_inner),
+                },
             }
         }
     }
