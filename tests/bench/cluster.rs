@@ -26,7 +26,7 @@ fn main() {
 fn measure(flags: &Flags, report: &mut Report, nodes: usize, fragments: usize) {
     let node = |index: usize| Node {
         name: index.to_string(),
-        memory_bytes: (2 + index as u64 % 3) * (fragments as u64 / nodes as u64 + 2) << 20,
+        memory_bytes: ((2 + index as u64 % 3) * (fragments as u64 / nodes as u64 + 2)) << 20,
         compute_us: (0..fragments).map(|task| (900 + (index * 97 + task * 31) % 700) as f64).collect(),
     };
     let link = |from: usize, to: usize| Link {

@@ -13,7 +13,7 @@ pub(super) fn between(line: &Line<'_>, cuts: &[usize]) -> Vec<usize> {
     let parts: Vec<u64> = bounds.windows(2).map(|bounds| kinds(line, bounds[0]..bounds[1])).collect();
     let (start, end, period) = repeating(&parts).unwrap_or((0, 0, 1));
     // The last block may end differently; it is one all the same, so its middle is no place for a cut.
-    let inside = |part: usize| (start..=end).contains(&part) && (part - start) % period != 0;
+    let inside = |part: usize| (start..=end).contains(&part) && !(part - start).is_multiple_of(period);
     cuts.iter().enumerate().filter(|(index, _)| !inside(index + 1)).map(|(_, &cut)| cut).collect()
 }
 
