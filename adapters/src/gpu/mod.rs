@@ -23,6 +23,7 @@ mod program;
 mod recent;
 mod stored;
 mod survey;
+mod task;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -7,10 +7,14 @@ use super::{
     lower, memory,
     plan::{Dispatch, Draft, Step, Storage, StorageId},
     product::Product,
+    task::Task,
 };
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use half::{bf16, f16};
 use std::collections::{BTreeMap, HashMap};
+
+/// The most operators that branches and loops are spelled out to between two stops.
+const SPELLED_MAX: usize = 20_000;
 
 /// A value while a graph is walked.
 #[derive(Clone, Debug)]
@@ -59,12 +63,14 @@ pub struct Planner {
     pub overrides: BTreeMap<String, Tensor>,
     pub inside: Inside,
     opset: i64,
+    /// Operators that control flow came to.
+    spelled: usize,
 }
 
 impl Planner {
     pub fn new(opset: i64) -> Self {
         let (draft, inside) = (Draft::default(), Inside::default());
-        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, opset }
+        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, opset, spelled: 0 }
     }
 
     /// Memory that is given to each run.
@@ -84,21 +90,53 @@ impl Planner {
         self.values.insert(name.into(), Value::Known(tensor));
     }
 
-    /// Lowers one op.
-    pub fn step(&mut self, op: &Op) -> Result<(), Halt> {
-        let find = |name: &String| match self.values.get(name) {
+    /// The value of this name; `Absent` of none.
+    pub fn value(&self, name: &str) -> Result<Value, Halt> {
+        match self.values.get(name) {
             Some(value) => Ok(value.clone()),
             None if name.is_empty() => Ok(Value::Absent),
-            None => Err(Fault::Invalid(format!("nothing computes `{name}`"))),
-        };
-        let inputs = op.inputs.iter().map(find).collect::<Result<_, _>>()?;
-        let (part, opset) = (self.part(), self.opset);
-        let outputs = self.within(part, |planner| planner.outputs(&Node { op, opset, inputs }))?;
-        for (name, value) in op.outputs.iter().zip(outputs) {
-            let read = self.overrides.get(name).cloned().map(Value::Known);
-            self.values.insert(name.clone(), read.unwrap_or(value));
+            None => Err(Fault::Invalid(format!("nothing computes `{name}`")).into()),
         }
-        Ok(())
+    }
+
+    /// Gives a value its name, unless it was read back: an output without a name is asked for by nobody, and would be
+    /// taken for an input that was left out.
+    pub fn bind(&mut self, name: &str, value: Value) {
+        if !name.is_empty() {
+            let read = self.overrides.get(name).cloned().map(Value::Known);
+            self.values.insert(name.into(), read.unwrap_or(value));
+        }
+    }
+
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// Lowers one op, or says what is to be done in its place.
+    pub fn step(&mut self, task: &Task) -> Result<Vec<Task>, Halt> {
+        let tasks = match task {
+            Task::Op(op) => self.op(op)?,
+            Task::Round(round) => round.next(self)?,
+        };
+        self.spelled += tasks.len();
+        if self.spelled > SPELLED_MAX {
+            let what = format!("control flow that comes to more than {SPELLED_MAX} operators, on the GPU");
+            return Err(Fault::Unsupported(what).into());
+        }
+        Ok(tasks)
+    }
+
+    fn op(&mut self, op: &Op) -> Result<Vec<Task>, Halt> {
+        let inputs = op.inputs.iter().map(|name| self.value(name)).collect::<Result<_, _>>()?;
+        let (part, node) = (self.part(), Node { op, opset: self.opset, inputs });
+        if let Some(spell) = lower::spelled(op) {
+            return self.within(part, |planner| spell(planner, &node));
+        }
+        let outputs = self.within(part, |planner| planner.outputs(&node))?;
+        for (name, value) in op.outputs.iter().zip(outputs) {
+            self.bind(name, value);
+        }
+        Ok(Vec::new())
     }
 
     /// Lowers another operator of one output: what an operator can be made of. Where it needs the numbers of an input,

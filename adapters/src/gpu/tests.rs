@@ -6,6 +6,7 @@ mod fuse;
 mod lavapipe;
 mod products;
 mod rank;
+mod rounds;
 mod scatter;
 mod signal;
 mod spatial;
@@ -38,6 +39,16 @@ fn every_shader_is_valid() {
         );
         validator.validate(&module).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
     }
+}
+
+/// Numbers from -1 to 1, the same each time.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761);
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(next).collect()
 }
 
 /// A driver by its name; `None` where it is not installed and need not be.

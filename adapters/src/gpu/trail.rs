@@ -7,8 +7,9 @@ use super::{
     planner::{Halt, Placed, Planner, Value},
     program::{GpuProgram, Key},
     recent::Recent,
+    task::{self, Task},
 };
-use burst_host::nouns::{Fault, Graph, Op, Spec, Tensor};
+use burst_host::nouns::{Fault, Graph, Spec, Tensor};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,8 +47,8 @@ pub enum Start {
 
 /// Where a trail stops to read.
 pub struct Stop {
-    /// The op that needs the numbers.
-    op: usize,
+    /// What needs the numbers, and all after it.
+    rest: Vec<Task>,
     /// Names of the value that is read.
     asked: Vec<(String, Spec)>,
     /// Values that the rest needs: name, spec and which input of the next plan.
@@ -99,18 +100,20 @@ impl Trail {
         for (index, contents) in &key.values {
             planner.known(&graph.inputs[*index].name, host(&key.specs[*index], contents)?);
         }
-        match Self::walk(program, planner, 0, BTreeMap::new())? {
+        match Self::walk(program, planner, graph.inputs.len(), task::of(graph), BTreeMap::new())? {
             // Storage n of a draft is input n.
             Walked::Needs(storage) if storage < graph.inputs.len() => Ok(Start::NeedsInput(storage)),
             walked => Ok(Start::Made(Box::new(walked.finish(program).await?))),
         }
     }
 
-    /// Plans from op `first` on, to the end or to where numbers are needed.
+    /// Plans what is to be done, to the end or to where numbers are needed. The first `own` blocks of memory are the
+    /// graph's own inputs.
     fn walk(
         program: &GpuProgram,
         mut planner: Planner,
-        first: usize,
+        own: usize,
+        mut tasks: Vec<Task>,
         known: BTreeMap<String, Tensor>,
     ) -> Result<Walked, Fault> {
         let graph = &program.graph;
@@ -118,14 +121,21 @@ impl Trail {
             planner.known(name, tensor.clone());
         }
         planner.overrides = known;
-        for (at, op) in graph.ops.iter().enumerate().skip(first) {
-            match planner.step(op) {
-                Ok(()) => planner.inside = Inside::default(),
-                Err(Halt::Fault(fault)) => return Err(fault),
-                Err(Halt::Needs(storage)) if storage < planner.draft.inputs.len() && first == 0 => {
-                    return Ok(Walked::Needs(storage));
+        // The next one last.
+        tasks.reverse();
+        while let Some(task) = tasks.pop() {
+            match planner.step(&task) {
+                Ok(instead) => {
+                    planner.inside = Inside::default();
+                    tasks.extend(instead.into_iter().rev());
                 }
-                Err(Halt::Needs(storage)) => return stop(graph, planner, at, storage),
+                Err(Halt::Fault(fault)) => return Err(fault),
+                Err(Halt::Needs(storage)) if storage < own => return Ok(Walked::Needs(storage)),
+                Err(Halt::Needs(storage)) => {
+                    tasks.push(task);
+                    tasks.reverse();
+                    return stop(graph, planner, tasks, storage);
+                }
             }
         }
         let outputs = graph.outputs.iter().map(|port| output(&mut planner, &port.name)).collect::<Result<_, _>>()?;
@@ -157,7 +167,7 @@ impl Stop {
         if let Some((path, spec)) = &self.inside.asked {
             planner.inside.numbers.insert(path.clone(), host(spec, &contents)?);
         }
-        let trail = Trail::walk(program, planner, self.op, known)?.finish(program).await?;
+        let trail = Trail::walk(program, planner, 0, self.rest.clone(), known)?.finish(program).await?;
         Ok(self.next.keep(contents, trail))
     }
 }
@@ -204,9 +214,9 @@ fn output(planner: &mut Planner, name: &str) -> Result<Output, Fault> {
     }
 }
 
-/// Ends a plan before op `at`, or inside of it: it needs the numbers of `storage`.
-fn stop(graph: &Graph, mut planner: Planner, at: usize, storage: usize) -> Result<Walked, Fault> {
-    let needed = needed(graph, at);
+/// Ends a plan before the rest, or inside of its first op: it needs the numbers of `storage`.
+fn stop(graph: &Graph, mut planner: Planner, rest: Vec<Task>, storage: usize) -> Result<Walked, Fault> {
+    let needed = needed(graph, &rest);
     let (mut asked, mut live, mut handed) = (Vec::new(), Vec::new(), Handed::default());
     let mut known = std::mem::take(&mut planner.overrides);
     for (name, value) in &planner.values {
@@ -228,7 +238,7 @@ fn stop(graph: &Graph, mut planner: Planner, at: usize, storage: usize) -> Resul
     let Handed(outputs) = handed;
     let inputs = outputs.iter().map(|(spec, _)| spec.clone()).collect();
     planner.draft.outputs = [(spec.clone(), storage)].into_iter().chain(outputs).collect();
-    let stop = Stop { op: at, asked, live, inside, inputs, known, next: Recent::new(RECENT_MAX) };
+    let stop = Stop { rest, asked, live, inside, inputs, known, next: Recent::new(RECENT_MAX) };
     Ok(Walked::Drafted(Box::new(planner.draft), Box::new(Then::Read(stop))))
 }
 
@@ -247,19 +257,9 @@ impl Handed {
     }
 }
 
-/// Names that ops from `at` on use, and outputs.
-fn needed(graph: &Graph, at: usize) -> BTreeSet<&str> {
+/// Names that the rest uses, and outputs.
+fn needed<'a>(graph: &'a Graph, rest: &'a [Task]) -> BTreeSet<&'a str> {
     let mut names: BTreeSet<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
-    used(&graph.ops[at..], &mut names);
+    rest.iter().for_each(|task| task.used(&mut names));
     names
-}
-
-fn used<'a>(ops: &'a [Op], names: &mut BTreeSet<&'a str>) {
-    for op in ops {
-        names.extend(op.inputs.iter().map(String::as_str));
-        for graph in super::lower::branches(op) {
-            used(&graph.ops, names);
-            names.extend(graph.outputs.iter().map(|port| port.name.as_str()));
-        }
-    }
 }

@@ -1,26 +1,36 @@
 //! Control flow: graphs inside of ops, and ops that numbers decide alone.
 
-use super::super::planner::{Halt, Node, Planner, Value};
-use burst_host::nouns::{Attribute, Fault};
+use super::{
+    super::{
+        planner::{Halt, Node, Planner, Value},
+        task::Task,
+    },
+    body::Body,
+};
+use burst_host::nouns::{Attribute, Graph, Op};
 
 /// The branch that a truth chooses, as if it stood here.
-pub fn branch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+pub fn branch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Task>, Halt> {
     let holds = node.numbers(0)?.first().is_some_and(|&truth| truth != 0);
-    let name = if holds { "then_branch" } else { "else_branch" };
-    let Some(Attribute::Graph(graph)) = node.op.attribute(name) else {
-        return Err(node.invalid(&format!("it has no {name}")));
-    };
-    for (name, tensor) in &graph.constants {
-        planner.known(name, tensor.clone());
+    let graph = graph(node, if holds { "then_branch" } else { "else_branch" })?;
+    let body = Body::new(prefix(node.op, "if"), graph);
+    let mut tasks = body.tasks(planner, graph);
+    let pairs = graph.outputs.iter().zip(&node.op.outputs);
+    tasks.extend(pairs.map(|(from, to)| Task::Op(Op::identity(body.name(&from.name), to.clone()))));
+    Ok(tasks)
+}
+
+/// The graph of this name.
+pub fn graph<'a>(node: &Node<'a>, name: &str) -> Result<&'a Graph, Halt> {
+    match node.op.attribute(name) {
+        Some(Attribute::Graph(graph)) => Ok(graph),
+        _ => Err(node.invalid(&format!("it has no {name}"))),
     }
-    for op in &graph.ops {
-        planner.step(op)?;
-    }
-    let value = |name: &String| {
-        let nothing = || Halt::from(Fault::Invalid(format!("nothing computes `{name}`")));
-        planner.values.get(name).cloned().ok_or_else(nothing)
-    };
-    graph.outputs.iter().map(|port| value(&port.name)).collect()
+}
+
+/// What the names inside of an op begin with: no other op has an output of this name.
+pub fn prefix(op: &Op, round: impl std::fmt::Display) -> String {
+    format!("{}#{round}/", op.outputs.iter().find(|name| !name.is_empty()).map_or("", String::as_str))
 }
 
 /// Asks for the numbers of every input: once they are known, the result follows from them.

@@ -1,5 +1,6 @@
 //! How each operator becomes dispatches: a row here, a function in one of the files.
 
+mod body;
 mod choose;
 mod compact;
 mod control;
@@ -7,6 +8,7 @@ mod convolve;
 mod cut;
 mod dropout;
 mod einsum;
+mod flex;
 mod gather;
 mod local;
 mod locate;
@@ -21,6 +23,7 @@ mod quantize;
 mod rank;
 mod reduce;
 mod resize;
+pub mod rounds;
 mod sample;
 mod scatter;
 mod signal;
@@ -32,7 +35,10 @@ mod unpool;
 mod volume;
 mod windows;
 
-use super::planner::{Halt, Node, Planner, Value};
+use super::{
+    planner::{Halt, Node, Planner, Value},
+    task::Task,
+};
 use burst_host::nouns::{Attribute, Fault, Graph, Op};
 
 /// Lowers one op: what its outputs are.
@@ -81,7 +87,6 @@ const OPS: &[(&str, Lower)] = &[
     ("HannWindow", signal::hann),
     ("Hardmax", reduce::hardmax),
     ("Identity", movement::identity),
-    ("If", control::branch),
     ("InstanceNormalization", normalize::instance),
     ("LRN", local::response),
     ("LayerNormalization", normalize::layer),
@@ -134,6 +139,23 @@ const OPS: &[(&str, Lower)] = &[
     ("Where", choose::select),
 ];
 
+/// What is done in the place of one op.
+type Spell = fn(&mut Planner, &Node<'_>) -> Result<Vec<Task>, Halt>;
+
+/// Operators that other operators stand in for, by domain.
+const SPELLED: &[(&str, &str, Spell)] = &[
+    ("", "If", control::branch),
+    ("", "Loop", rounds::repeat),
+    ("", "Scan", rounds::scan),
+    ("ai.onnx.preview", "FlexAttention", flex::flex),
+];
+
+/// The function for an operator that others stand in for.
+pub fn spelled(op: &Op) -> Option<Spell> {
+    let domain = if op.domain == "ai.onnx" { "" } else { &op.domain };
+    SPELLED.iter().find(|(home, kind, _)| *home == domain && *kind == op.kind).map(|(.., spell)| *spell)
+}
+
 /// The function for an operator; `Unsupported` with its name where there is none.
 pub fn find(domain: &str, kind: &str) -> Result<Lower, Fault> {
     let known = || {
@@ -149,8 +171,9 @@ pub fn find(domain: &str, kind: &str) -> Result<Lower, Fault> {
 
 /// `Unsupported` with the operator's name, unless it is known here.
 pub fn known(op: &Op) -> Result<(), Fault> {
-    let folded = matches!(op.kind.as_str(), "Constant" | "Shape" | "Size");
-    if folded && matches!(op.domain.as_str(), "" | "ai.onnx") { Ok(()) } else { find(&op.domain, &op.kind).map(drop) }
+    let ours = matches!(op.domain.as_str(), "" | "ai.onnx");
+    let folded = ours && matches!(op.kind.as_str(), "Constant" | "Shape" | "Size");
+    if folded || spelled(op).is_some() { Ok(()) } else { find(&op.domain, &op.kind).map(drop) }
 }
 
 /// The graphs inside an op.

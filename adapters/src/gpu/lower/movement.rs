@@ -310,6 +310,25 @@ pub fn space_to_depth(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Valu
     as_shape(node, &moved, vec![n, c * block * block, h / block, w / block])
 }
 
+/// So many slices along one axis, which has them.
+pub fn part(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    at: usize,
+    first: usize,
+    count: usize,
+) -> Result<Placed, Halt> {
+    let strides = steps(x.extents());
+    let mut extents = x.extents().to_vec();
+    extents[at] = count;
+    let shape = node.shape(extents)?;
+    if shape == x.spec.shape {
+        return Ok(x.clone());
+    }
+    walk(planner, node, x, Walk { shape, offset: first as i64 * strides[at], strides, outside: None })
+}
+
 /// How far elements lie apart along each axis.
 pub fn steps(extents: &[usize]) -> Vec<i64> {
     let mut steps = vec![1; extents.len()];

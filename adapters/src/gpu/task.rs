@@ -1,0 +1,42 @@
+//! What a walk has still to do. Control flow is spelled out on the way: a branch as its operators, a loop as the
+//! operators of a round and the loop again.
+
+use super::lower::{self, rounds::Round};
+use burst_host::nouns::{Graph, Op};
+use std::collections::BTreeSet;
+
+/// The next thing to do.
+#[derive(Clone)]
+pub enum Task {
+    Op(Op),
+    /// A loop before its next round.
+    Round(Box<Round>),
+}
+
+/// All that a graph does.
+pub fn of(graph: &Graph) -> Vec<Task> {
+    graph.ops.iter().cloned().map(Task::Op).collect()
+}
+
+impl Task {
+    /// Names of values that it needs.
+    pub fn used<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Op(op) => used(std::slice::from_ref(op), names),
+            Self::Round(round) => {
+                names.extend(round.names());
+                used(std::slice::from_ref(round.op()), names);
+            }
+        }
+    }
+}
+
+fn used<'a>(ops: &'a [Op], names: &mut BTreeSet<&'a str>) {
+    for op in ops {
+        names.extend(op.inputs.iter().map(String::as_str));
+        for graph in lower::branches(op) {
+            used(&graph.ops, names);
+            names.extend(graph.outputs.iter().map(|port| port.name.as_str()));
+        }
+    }
+}
