@@ -55,6 +55,9 @@ pub enum Shader {
     RoiAlign,
     Deform,
     Determinant,
+    Attention,
+    AttentionJoin,
+    AttentionScores,
 }
 
 impl Shader {
@@ -105,6 +108,9 @@ impl Shader {
         Self::RoiAlign,
         Self::Deform,
         Self::Determinant,
+        Self::Attention,
+        Self::AttentionJoin,
+        Self::AttentionScores,
     ];
 
     /// The files that make it up.
@@ -120,6 +126,7 @@ impl Shader {
         const TILE: &str = include_str!("shaders/tile.wgsl");
         const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
         const STORE: &str = include_str!("shaders/store.wgsl");
+        const SCORES: &str = include_str!("shaders/scores.wgsl");
         match self {
             Self::PointwiseFloat => &[GRID, ELEMENT, LANE, POINTWISE],
             Self::PointwiseInt => &[GRID, ELEMENT, include_str!("shaders/lane_i32.wgsl"), POINTWISE],
@@ -158,6 +165,9 @@ impl Shader {
             Self::Cumulate => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
+            Self::Attention => &[SCORES, include_str!("shaders/attention.wgsl")],
+            Self::AttentionJoin => &[GRID, include_str!("shaders/attention_join.wgsl")],
+            Self::AttentionScores => &[GRID, SCORES, include_str!("shaders/attention_scores.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],
             Self::Volume => &[include_str!("shaders/volume.wgsl")],
             Self::GridSample => &[GRID, include_str!("shaders/grid_sample.wgsl")],

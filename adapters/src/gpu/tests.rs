@@ -1,5 +1,6 @@
 //! The shaders without a GPU, and the conformance suite on the drivers that compute on the CPU.
 
+mod attention;
 mod compact;
 mod faults;
 mod fuse;

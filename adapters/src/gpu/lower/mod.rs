@@ -1,5 +1,6 @@
 //! How each operator becomes dispatches: a row here, a function in one of the files.
 
+mod attention;
 mod body;
 mod choose;
 mod compact;
@@ -49,6 +50,7 @@ const OPS: &[(&str, Lower)] = &[
     ("AffineGrid", sample::affine_grid),
     ("ArgMax", choose::arg_max),
     ("ArgMin", choose::arg_min),
+    ("Attention", attention::attention),
     ("AveragePool", pool::average),
     ("BatchNormalization", normalize::batch),
     ("BlackmanWindow", signal::blackman),

@@ -1,0 +1,230 @@
+//! Attention: one pass over the keys, and the matrix of scores for who asks to see it.
+
+mod bounds;
+mod sequence;
+
+use super::{
+    super::{
+        kernels::{Kernel, Shader},
+        plan::ITERATIONS_MAX,
+        planner::{Halt, Node, Placed, Planner, Value, grid},
+    },
+    movement::{part, permute},
+    pointwise::{Link, chain, code, convert},
+};
+use bounds::Bounds;
+use burst_host::nouns::{Attribute, Element, Spec};
+use sequence::{Sequence, split, steps};
+
+/// Rows and keys that an invocation takes at a time.
+const TILE_ROWS: usize = 4;
+const TILE_KEYS: usize = 4;
+
+/// Below so many invocations the keys are parted, down to so many keys a part.
+const INVOCATIONS_MIN: usize = 512;
+const PART_MIN: usize = 128;
+
+/// ONNX's number for FP64.
+const DOUBLE: i64 = 11;
+
+pub fn attention(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let element = node.spec(0)?.element;
+    if node.int("softmax_precision", 1) == DOUBLE {
+        return Err(node.unsupported("a softmax in FP64"));
+    }
+    let heads = heads(node, "kv_num_heads")?;
+    let (key, value) = (present(planner, node, 1, 4, heads)?, present(planner, node, 2, 5, heads)?);
+    let attention = Attention {
+        query: Sequence::of(planner, node, node.input(0), self::heads(node, "q_num_heads")?)?,
+        key: Sequence::of(planner, node, if node.has(4) { &key } else { node.input(1) }, heads)?,
+        value: Sequence::of(planner, node, if node.has(5) { &value } else { node.input(2) }, heads)?,
+        past: if node.has(4) { node.spec(4)?.shape.extents().get(2).copied().unwrap_or(0) } else { 0 },
+    };
+    attention.check(node)?;
+    let bounds = Bounds::of(planner, node, &attention)?;
+    let y = attention.passes(planner, node, &bounds)?;
+    let mut results = vec![convert(planner, node, &y, element)?.into(), key, value];
+    if node.op.outputs.get(3).is_some_and(|name| !name.is_empty()) {
+        let scores = attention.scores(planner, node, &bounds)?;
+        results.push(convert(planner, node, &scores, element)?.into());
+    }
+    Ok(results)
+}
+
+/// Heads of inputs of three axes; 0 where they have an axis of their own.
+fn heads(node: &Node<'_>, name: &str) -> Result<usize, Halt> {
+    usize::try_from(node.int(name, 0)).map_err(|_| node.invalid(&format!("{name} is negative")))
+}
+
+/// Keys or values, heads first, after those of the past.
+fn present(planner: &mut Planner, node: &Node<'_>, index: usize, past: usize, heads: usize) -> Result<Value, Halt> {
+    let x = planner.place(node.input(index))?;
+    let given = split(node, &x, heads)?;
+    let given = if x.extents().len() == 3 { permute(planner, node, &given, &[0, 2, 1, 3])? } else { given };
+    if !node.has(past) {
+        return Ok(given.into());
+    }
+    if node.spec(past)?.shape.extents().len() != 4 {
+        return Err(node.invalid("the past has four axes"));
+    }
+    let inputs = vec![node.input(past).clone(), given.into()];
+    planner.apply("Concat", vec![("axis".into(), Attribute::Int(2))], inputs)
+}
+
+/// Queries, keys and values that fit together.
+struct Attention {
+    query: Sequence,
+    key: Sequence,
+    value: Sequence,
+    /// Keys before the first query.
+    past: usize,
+}
+
+impl Attention {
+    fn check(&self, node: &Node<'_>) -> Result<(), Halt> {
+        let Self { query, key, value, .. } = self;
+        let batches = query.batches == key.batches && key.batches == value.batches;
+        let shared = key.heads == value.heads && key.heads > 0 && query.heads.is_multiple_of(key.heads);
+        if !batches || !shared || query.width != key.width || key.places != value.places {
+            return Err(node.invalid("queries, keys and values do not fit"));
+        }
+        if self.lists() > 65_535 || self.tiles() > 65_535 || self.patience() == 0 {
+            return Err(node.unsupported("heads, queries or values of that size"));
+        }
+        Ok(())
+    }
+
+    /// Queries whose heads share keys.
+    fn rows(&self) -> usize {
+        self.query.heads / self.key.heads * self.query.places
+    }
+
+    fn tiles(&self) -> usize {
+        self.rows().div_ceil(TILE_ROWS)
+    }
+
+    fn lists(&self) -> usize {
+        self.key.batches * self.key.heads
+    }
+
+    /// Keys of a part: few invocations share their keys among more.
+    fn part(&self) -> usize {
+        let idle = INVOCATIONS_MIN / (self.tiles() * self.lists()).max(1);
+        let parts = idle.min(self.key.places / PART_MIN).max(1);
+        self.key.places.div_ceil(parts).next_multiple_of(TILE_KEYS).clamp(TILE_KEYS, self.patience().max(TILE_KEYS))
+    }
+
+    /// Keys that an invocation may go through before a driver stops it.
+    fn patience(&self) -> usize {
+        let (width, columns) = (self.key.vectors(), self.value.vectors());
+        ITERATIONS_MAX.saturating_sub((TILE_ROWS + 1) * columns) / (width + columns + 1) * TILE_KEYS
+    }
+
+    fn constants(&self, node: &Node<'_>, bounds: &Bounds) -> Vec<(&'static str, u32)> {
+        let mut constants = vec![("WIDTH", self.key.vectors() as u32)];
+        constants.push(("CAPPED", u32::from(node.float("softcap", 0.0) > 0.0)));
+        constants.extend(bounds.constants());
+        constants
+    }
+
+    /// In the order of `scores.wgsl`.
+    fn parameters(&self, node: &Node<'_>, bounds: &Bounds) -> Vec<u32> {
+        let Self { query, key, value, past } = self;
+        let scale = node.float("scale", 1.0 / (query.width as f32).sqrt());
+        let mut parameters = [self.rows(), query.places, key.places, key.heads].map(|count| count as u32).to_vec();
+        parameters.extend([scale, node.float("softcap", 0.0)].map(f32::to_bits));
+        parameters.extend([*past as i32, bounds.left, bounds.right].map(|value| value as u32));
+        parameters.extend([query, key, value].map(Sequence::wide_steps).concat());
+        parameters.extend(self.result_steps(4 * value.vectors()).map(|step| step / 4));
+        parameters.extend(bounds.mask_steps);
+        parameters.extend([bounds.mask_keys, self.lists(), self.part()].map(|count| count as u32));
+        parameters
+    }
+
+    fn result_steps(&self, width: usize) -> [u32; 3] {
+        let query = &self.query;
+        steps(query.together, query.heads, query.places, width).map(|step| step as u32)
+    }
+
+    /// Four axes, in the order of the queries.
+    fn result(&self, node: &Node<'_>, width: usize) -> Result<Spec, Halt> {
+        let Sequence { batches, heads, places, together, .. } = self.query;
+        let (outer, inner) = if together { (places, heads) } else { (heads, places) };
+        Ok(Spec { element: Element::Fp32, shape: node.shape(vec![batches, outer, inner, width])? })
+    }
+
+    /// The values as they are attended to.
+    fn passes(&self, planner: &mut Planner, node: &Node<'_>, bounds: &Bounds) -> Result<Placed, Halt> {
+        let (query, key, value) = (&self.query.data, &self.key.data, &self.value.data);
+        let parts = self.key.places.div_ceil(self.part()).max(1);
+        let mut constants = self.constants(node, bounds);
+        constants.extend([("COLUMNS", self.value.vectors() as u32), ("PARTS", u32::from(parts > 1))]);
+        let (mask, lengths) = (bounds.mask.as_ref().unwrap_or(query), bounds.lengths.as_ref().unwrap_or(query));
+        let reads = [query, key, mask, lengths, value];
+        let groups = [self.tiles().div_ceil(8) as u32, parts as u32, self.lists() as u32];
+        let parameters = self.parameters(node, bounds);
+        let kernel = Kernel::new(Shader::Attention, constants);
+        let width = self.value.width;
+        let y = if parts == 1 {
+            let padded = self.result(node, 4 * self.value.vectors())?;
+            let padded = planner.dispatch(kernel, parameters, &reads, padded, groups)?;
+            part(planner, node, &padded, 3, 0, width)?
+        } else {
+            let shape = node.shape(vec![parts, self.lists(), self.rows(), 4 * self.value.vectors() + 4])?;
+            let sums = planner.dispatch(kernel, parameters, &reads, Spec { element: Element::Fp32, shape }, groups)?;
+            self.join(planner, node, &sums)?
+        };
+        match (self.query.together, y.extents()) {
+            (true, &[batches, places, heads, _]) => Ok(y.reshaped(node.shape(vec![batches, places, heads * width])?)),
+            _ => Ok(y),
+        }
+    }
+
+    fn join(&self, planner: &mut Planner, node: &Node<'_>, sums: &Placed) -> Result<Placed, Halt> {
+        let width = self.value.width;
+        let spec = self.result(node, width)?;
+        let (count, parts, weight) = (spec.shape.elements(), sums.extents()[0], 4 * self.value.vectors());
+        let counts = [count, parts, width, weight, self.rows(), self.query.places, self.key.heads];
+        let mut parameters = counts.map(|count| count as u32).to_vec();
+        parameters.extend(self.result_steps(width));
+        planner.dispatch(Kernel::new(Shader::AttentionJoin, []), parameters, &[sums], spec, grid(count))
+    }
+
+    /// The scores as far as they are asked for: multiplied, capped, masked, or what becomes of them.
+    fn scores(&self, planner: &mut Planner, node: &Node<'_>, bounds: &Bounds) -> Result<Placed, Halt> {
+        let Self { query, key, .. } = self;
+        let mode = node.int("qk_matmul_output_mode", 0);
+        let shape = node.shape(vec![query.batches, query.heads, query.places, key.places])?;
+        let count = shape.elements();
+        let mut constants = self.constants(node, bounds);
+        constants.push(("STAGE", mode.clamp(0, 2) as u32));
+        let (mask, lengths) =
+            (bounds.mask.as_ref().unwrap_or(&query.data), bounds.lengths.as_ref().unwrap_or(&query.data));
+        let reads = [&query.data, &key.data, mask, lengths];
+        let parameters = self.parameters(node, bounds);
+        let kernel = Kernel::new(Shader::AttentionScores, constants);
+        let spec = Spec { element: Element::Fp32, shape };
+        let scores = planner.dispatch(kernel, parameters, &reads, spec, grid(count))?;
+        if mode == 3 { probabilities(planner, node, scores) } else { Ok(scores) }
+    }
+}
+
+/// A softmax of rows that may see nothing, which are zero then.
+fn probabilities(planner: &mut Planner, node: &Node<'_>, scores: Placed) -> Result<Placed, Halt> {
+    const SUBTRACT: u32 = 2;
+    const DIVIDE: u32 = 5;
+    const EXP: u32 = 40;
+    let largest = along(planner, node, "ReduceMax", &scores, f32::MIN)?;
+    let links = [Link::tensor(SUBTRACT, largest), Link::alone(EXP)];
+    let weights = chain(planner, node, &scores, &links, Element::Fp32)?;
+    let total = along(planner, node, "ReduceSum", &weights, f32::MIN_POSITIVE)?;
+    chain(planner, node, &weights, &[Link::tensor(DIVIDE, total)], Element::Fp32)
+}
+
+/// A fold of each row that comes to no less than this.
+fn along(planner: &mut Planner, node: &Node<'_>, kind: &str, x: &Placed, least: f32) -> Result<Placed, Halt> {
+    let axes = ("axes".into(), Attribute::Ints(vec![-1]));
+    let folded = planner.apply(kind, vec![axes], vec![x.clone().into()])?;
+    let folded = planner.place(&folded)?;
+    chain(planner, node, &folded, &[Link::number(code::MAX, least)], Element::Fp32)
+}
