@@ -58,6 +58,9 @@ pub enum Shader {
     Attention,
     AttentionJoin,
     AttentionScores,
+    Rotary,
+    LinearAttention,
+    Cache,
 }
 
 impl Shader {
@@ -111,6 +114,9 @@ impl Shader {
         Self::Attention,
         Self::AttentionJoin,
         Self::AttentionScores,
+        Self::Rotary,
+        Self::LinearAttention,
+        Self::Cache,
     ];
 
     /// The files that make it up.
@@ -168,6 +174,9 @@ impl Shader {
             Self::Attention => &[SCORES, include_str!("shaders/attention.wgsl")],
             Self::AttentionJoin => &[GRID, include_str!("shaders/attention_join.wgsl")],
             Self::AttentionScores => &[GRID, SCORES, include_str!("shaders/attention_scores.wgsl")],
+            Self::Rotary => &[GRID, include_str!("shaders/rotary.wgsl")],
+            Self::LinearAttention => &[GRID, include_str!("shaders/linear_attention.wgsl")],
+            Self::Cache => &[GRID, include_str!("shaders/cache.wgsl")],
             Self::View => &[GRID, include_str!("shaders/view.wgsl")],
             Self::Volume => &[include_str!("shaders/volume.wgsl")],
             Self::GridSample => &[GRID, include_str!("shaders/grid_sample.wgsl")],

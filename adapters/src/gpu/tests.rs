@@ -5,6 +5,7 @@ mod compact;
 mod faults;
 mod fuse;
 mod lavapipe;
+mod linear_attention;
 mod products;
 mod rank;
 mod rounds;

@@ -2,6 +2,7 @@
 
 mod attention;
 mod body;
+mod cache;
 mod choose;
 mod compact;
 mod control;
@@ -10,7 +11,9 @@ mod cut;
 mod dropout;
 mod einsum;
 mod flex;
+mod gate;
 mod gather;
+mod linear_attention;
 mod local;
 mod locate;
 mod loss;
@@ -24,6 +27,7 @@ mod quantize;
 mod rank;
 mod reduce;
 mod resize;
+mod rotary;
 pub mod rounds;
 mod sample;
 mod scatter;
@@ -56,6 +60,7 @@ const OPS: &[(&str, Lower)] = &[
     ("BlackmanWindow", signal::blackman),
     ("Cast", pointwise::cast),
     ("CastLike", pointwise::cast_like),
+    ("CausalConvWithState", cache::convolve),
     ("CenterCropPad", cut::centred),
     ("Clip", pointwise::clip),
     ("Col2Im", transposed::columns_to_image),
@@ -92,6 +97,7 @@ const OPS: &[(&str, Lower)] = &[
     ("InstanceNormalization", normalize::instance),
     ("LRN", local::response),
     ("LayerNormalization", normalize::layer),
+    ("LinearAttention", linear_attention::linear_attention),
     ("LogSoftmax", reduce::log_softmax),
     ("LpNormalization", local::norm),
     ("LpPool", pool::lp),
@@ -121,6 +127,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
     ("RoiAlign", sample::roi_align),
+    ("RotaryEmbedding", rotary::rotary),
     ("STFT", signal::short_time),
     ("Scatter", locate::scatter_elements),
     ("ScatterElements", locate::scatter_elements),
@@ -131,6 +138,8 @@ const OPS: &[(&str, Lower)] = &[
     ("SpaceToDepth", movement::space_to_depth),
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),
+    ("SwiGLU", gate::swiglu),
+    ("TensorScatter", cache::scatter),
     ("Tile", movement::tile),
     ("TopK", rank::top_k),
     ("Transpose", movement::transpose),
