@@ -61,6 +61,9 @@ pub enum Shader {
     Rotary,
     LinearAttention,
     Cache,
+    Recurrent,
+    RecurrentLast,
+    Reverse,
 }
 
 impl Shader {
@@ -117,6 +120,9 @@ impl Shader {
         Self::Rotary,
         Self::LinearAttention,
         Self::Cache,
+        Self::Recurrent,
+        Self::RecurrentLast,
+        Self::Reverse,
     ];
 
     /// The files that make it up.
@@ -132,12 +138,16 @@ impl Shader {
         const TILE: &str = include_str!("shaders/tile.wgsl");
         const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
         const STORE: &str = include_str!("shaders/store.wgsl");
+        const COPY: &str = include_str!("shaders/copy.wgsl");
         const SCORES: &str = include_str!("shaders/scores.wgsl");
         match self {
             Self::PointwiseFloat => &[GRID, ELEMENT, LANE, POINTWISE],
             Self::PointwiseInt => &[GRID, ELEMENT, include_str!("shaders/lane_i32.wgsl"), POINTWISE],
             Self::PointwiseLong => &[GRID, ELEMENT, include_str!("shaders/lane_i64.wgsl"), POINTWISE],
-            Self::Strided => &[GRID, include_str!("shaders/strided.wgsl")],
+            Self::Strided => &[GRID, include_str!("shaders/strided.wgsl"), COPY],
+            Self::Reverse => &[GRID, include_str!("shaders/reverse.wgsl"), COPY],
+            Self::Recurrent => &[GRID, ELEMENT, LANE, include_str!("shaders/recurrent.wgsl")],
+            Self::RecurrentLast => &[GRID, include_str!("shaders/recurrent_last.wgsl")],
             Self::Place => &[GRID, include_str!("shaders/place.wgsl")],
             Self::Join => &[GRID, include_str!("shaders/join.wgsl")],
             Self::Gather => &[GRID, include_str!("shaders/gather.wgsl")],

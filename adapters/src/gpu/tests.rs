@@ -8,6 +8,7 @@ mod lavapipe;
 mod linear_attention;
 mod products;
 mod rank;
+mod recurrent;
 mod rounds;
 mod scatter;
 mod signal;

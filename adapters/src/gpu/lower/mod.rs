@@ -25,8 +25,10 @@ pub mod pointwise;
 mod pool;
 mod quantize;
 mod rank;
+mod recurrent;
 mod reduce;
 mod resize;
+mod reverse;
 mod rotary;
 pub mod rounds;
 mod sample;
@@ -81,6 +83,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Expand", movement::expand),
     ("EyeLike", sparse::eye_like),
     ("Flatten", movement::flatten),
+    ("GRU", recurrent::gru),
     ("Gather", gather::gather),
     ("GatherElements", locate::gather_elements),
     ("GatherND", locate::gather_nd),
@@ -96,6 +99,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Identity", movement::identity),
     ("InstanceNormalization", normalize::instance),
     ("LRN", local::response),
+    ("LSTM", recurrent::lstm),
     ("LayerNormalization", normalize::layer),
     ("LinearAttention", linear_attention::linear_attention),
     ("LogSoftmax", reduce::log_softmax),
@@ -113,6 +117,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Pad", movement::pad),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
+    ("RNN", recurrent::rnn),
     ("Range", control::known),
     ("ReduceL1", reduce::reduce),
     ("ReduceL2", reduce::reduce),
@@ -126,6 +131,7 @@ const OPS: &[(&str, Lower)] = &[
     ("ReduceSumSquare", reduce::reduce),
     ("Reshape", movement::reshape),
     ("Resize", resize::resize),
+    ("ReverseSequence", reverse::sequence),
     ("RoiAlign", sample::roi_align),
     ("RotaryEmbedding", rotary::rotary),
     ("STFT", signal::short_time),
