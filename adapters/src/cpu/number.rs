@@ -20,7 +20,7 @@ pub(super) fn datum(element: Element) -> Option<DatumType> {
         Element::I32 => DatumType::I32,
         Element::I64 => DatumType::I64,
         Element::Bool => DatumType::Bool,
-        Element::Bf16 | Element::Bytes => return None,
+        Element::Bf16 | Element::Bytes | Element::Narrow(_) => return None,
     })
 }
 

@@ -5,7 +5,7 @@ use super::{
     proto::{DataType, TensorProto},
 };
 use burst_host::{
-    nouns::{Element, Spec, Tensor},
+    nouns::{Element, Narrow, Spec, Tensor},
     ports::Blobs,
 };
 use prost::{bytes::Bytes, encoding::decode_varint};
@@ -50,7 +50,7 @@ pub(super) fn data_type(element: Element) -> i32 {
     kind.unwrap_or(DataType::Undefined) as i32
 }
 
-const ELEMENTS: [(DataType, Element); 14] = [
+const ELEMENTS: [(DataType, Element); 24] = [
     (DataType::Float, Element::Fp32),
     (DataType::Uint8, Element::U8),
     (DataType::Int8, Element::I8),
@@ -65,6 +65,16 @@ const ELEMENTS: [(DataType, Element); 14] = [
     (DataType::Uint32, Element::U32),
     (DataType::Uint64, Element::U64),
     (DataType::Bfloat16, Element::Bf16),
+    (DataType::Float8e4m3fn, Element::Narrow(Narrow::F8E4M3Fn)),
+    (DataType::Float8e4m3fnuz, Element::Narrow(Narrow::F8E4M3FnUz)),
+    (DataType::Float8e5m2, Element::Narrow(Narrow::F8E5M2)),
+    (DataType::Float8e5m2fnuz, Element::Narrow(Narrow::F8E5M2FnUz)),
+    (DataType::Float8e8m0, Element::Narrow(Narrow::F8E8M0)),
+    (DataType::Float4e2m1, Element::Narrow(Narrow::F4E2M1)),
+    (DataType::Int4, Element::Narrow(Narrow::I4)),
+    (DataType::Uint4, Element::Narrow(Narrow::U4)),
+    (DataType::Int2, Element::Narrow(Narrow::I2)),
+    (DataType::Uint2, Element::Narrow(Narrow::U2)),
 ];
 
 /// Reads one tensor; nothing is allocated for contents of another length than its type and extents need.
@@ -80,7 +90,7 @@ pub(super) fn decode(proto: TensorProto, budget: &mut Budget<'_>) -> Result<(Str
         }
         Some(beside) => {
             budget.charge_beside(beside.len())?;
-            beside
+            opened(&name, &spec, beside)?
         }
         None => contents(&name, &spec, proto, budget)?,
     };
@@ -107,7 +117,7 @@ fn contents(name: &str, spec: &Spec, proto: TensorProto, budget: &mut Budget<'_>
     };
     budget.charge(bytes)?;
     if let Some(raw) = proto.raw_data.filter(|raw| !raw.is_empty()) {
-        return Ok(raw);
+        return opened(name, spec, raw);
     }
     let (source, width) = match spec.element {
         Element::Fp32 => (proto.float_data, None),
@@ -120,6 +130,11 @@ fn contents(name: &str, spec: &Spec, proto: TensorProto, budget: &mut Budget<'_>
         Element::I8 => (proto.int32_data, Some(Width::Signed(1))),
         Element::U8 | Element::Bool => (proto.int32_data, Some(Width::Unsigned(1))),
         Element::U16 | Element::Fp16 | Element::Bf16 => (proto.int32_data, Some(Width::Unsigned(2))),
+        Element::Narrow(narrow) => {
+            let bytes = (spec.shape.elements() * narrow.bits()).div_ceil(8);
+            let packed = self::narrow(&proto.int32_data.unwrap_or_default(), bytes, Width::Unsigned(1));
+            return opened(name, spec, packed.unwrap_or_default());
+        }
         Element::Bytes => (None, None),
     };
     let source = source.unwrap_or_default();
@@ -128,6 +143,16 @@ fn contents(name: &str, spec: &Spec, proto: TensorProto, budget: &mut Budget<'_>
         Some(width) => narrow(&source, spec.shape.elements(), width)
             .ok_or_else(|| wrong(format!("its numbers are not {} of {}", spec.shape.elements(), spec.element))),
     }
+}
+
+/// Contents as a file has them, those that it packs in a byte each.
+fn opened(name: &str, spec: &Spec, contents: Bytes) -> Result<Bytes, OnnxError> {
+    let Element::Narrow(narrow) = spec.element else { return Ok(contents) };
+    let count = spec.shape.elements();
+    narrow.unpacked(&contents, count).map(Bytes::from).ok_or_else(|| OnnxError::Tensor {
+        tensor: name.into(),
+        reason: format!("its bytes are not {count} of {narrow}"),
+    })
 }
 
 /// How a varint is kept, in bytes.
@@ -195,6 +220,7 @@ pub(super) fn encode(name: &str, tensor: &Tensor) -> Result<TensorProto, OnnxErr
     };
     match spec.element {
         Element::Bytes => proto.string_data = split(contents),
+        Element::Narrow(narrow) => proto.raw_data = Some(narrow.packed(contents).into()),
         _ => proto.raw_data = Some(contents.clone()),
     }
     Ok(proto)

@@ -107,7 +107,11 @@ impl Deployer {
         }
         let (mut models, mut digests, mut loaded) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (name, program) in found {
-            let (digest, program) = program.map_err(|source| DeployError::Model { name: name.into(), source })?;
+            let held = program.and_then(|(digest, program)| {
+                program.signature().held_by_guests()?;
+                Ok((digest, program))
+            });
+            let (digest, program) = held.map_err(|source| DeployError::Model { name: name.into(), source })?;
             models.insert(name.into(), program.clone().for_account(&account));
             loaded.push(program);
             digests.insert(name.into(), digest);

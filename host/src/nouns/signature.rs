@@ -101,6 +101,16 @@ impl Signature {
         }
     }
 
+    /// `Unsupported` with the name of the port that no guest can give or take.
+    pub fn held_by_guests(&self) -> Result<(), Fault> {
+        self.inputs.iter().chain(&self.outputs).try_for_each(|port| match port.element {
+            Some(Element::Narrow(narrow)) => {
+                Err(Fault::Unsupported(format!("`{}` is {narrow}, an element that stays in models", port.name)))
+            }
+            _ => Ok(()),
+        })
+    }
+
     /// Whether tensors in the order of the ports fit, extents of one name to one another.
     pub fn fits(&self, inputs: &[Tensor]) -> Result<(), Fault> {
         if self.inputs.len() != inputs.len() {

@@ -1,5 +1,6 @@
 //! Typed, shaped blocks of numbers, in host memory or on a device.
 
+use super::{Fault, Narrow};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{any::Any, fmt, sync::Arc};
@@ -31,10 +32,13 @@ pub enum Element {
     Bool,
     /// Byte strings, each a u32 length and then that many bytes.
     Bytes,
+    /// Inside of models alone: guests, clients and manifests have no name for it.
+    #[serde(skip)]
+    Narrow(Narrow),
 }
 
 impl Element {
-    /// Every element type, in the order of the WIT enum.
+    /// Every element type that guests and clients name, in the order of the WIT enum.
     pub const ALL: [Self; 14] = [
         Self::Fp16,
         Self::Fp32,
@@ -55,7 +59,7 @@ impl Element {
     /// Size of one element in bytes; `None` for byte strings.
     pub const fn size(self) -> Option<usize> {
         Some(match self {
-            Self::U8 | Self::I8 | Self::Bool => 1,
+            Self::U8 | Self::I8 | Self::Bool | Self::Narrow(_) => 1,
             Self::Fp16 | Self::Bf16 | Self::U16 | Self::I16 => 2,
             Self::Fp32 | Self::U32 | Self::I32 => 4,
             Self::Fp64 | Self::U64 | Self::I64 => 8,
@@ -63,7 +67,7 @@ impl Element {
         })
     }
 
-    /// The spelling of the Open Inference Protocol: `FP32`, `INT64`, …
+    /// The spelling of the Open Inference Protocol: `FP32`, `INT64`, …; that of ONNX where the protocol has none.
     pub const fn oip(self) -> &'static str {
         match self {
             Self::Fp16 => "FP16",
@@ -80,6 +84,17 @@ impl Element {
             Self::I64 => "INT64",
             Self::Bool => "BOOL",
             Self::Bytes => "BYTES",
+            Self::Narrow(narrow) => narrow.name(),
+        }
+    }
+
+    /// `Unsupported` for what only models know.
+    pub fn held_by_guests(self) -> Result<(), Fault> {
+        match self {
+            Self::Narrow(narrow) => {
+                Err(Fault::Unsupported(format!("a tensor of {narrow}, an element that stays in models")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -108,6 +123,8 @@ pub enum ShapeError {
     Strings(&'static str),
     #[error("a BOOL element is neither 0 nor 1")]
     Bool,
+    #[error("an element is no {0}")]
+    Narrow(Narrow),
 }
 
 /// Extents, outermost first. Holds at most [`Shape::RANK_MAX`] axes and [`Shape::ELEMENTS_MAX`] elements, so that no
@@ -182,8 +199,7 @@ impl Spec {
     fn check(&self, contents: &[u8]) -> Result<(), ShapeError> {
         match self.bytes() {
             Some(expected) if expected != contents.len() => Err(ShapeError::Length { expected, found: contents.len() }),
-            Some(_) if self.element == Element::Bool && contents.iter().any(|&byte| byte > 1) => Err(ShapeError::Bool),
-            Some(_) => Ok(()),
+            Some(_) => check_bytes(self.element, contents),
             None => check_strings(self.shape.elements(), contents),
         }
     }
@@ -192,6 +208,14 @@ impl Spec {
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.element, self.shape)
+    }
+}
+
+fn check_bytes(element: Element, contents: &[u8]) -> Result<(), ShapeError> {
+    match element {
+        Element::Bool if contents.iter().any(|&byte| byte > 1) => Err(ShapeError::Bool),
+        Element::Narrow(narrow) if !contents.iter().all(|&byte| narrow.holds(byte)) => Err(ShapeError::Narrow(narrow)),
+        _ => Ok(()),
     }
 }
 

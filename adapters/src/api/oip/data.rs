@@ -13,7 +13,9 @@ impl Data<'_> {
         let (singles, _) = contents.as_chunks();
         let (doubles, _) = contents.as_chunks();
         let finite = match self.0.spec().element {
-            element @ (Element::Fp16 | Element::Bf16) => return Some(format!("{element} has no JSON form")),
+            element @ (Element::Fp16 | Element::Bf16 | Element::Narrow(_)) => {
+                return Some(format!("{element} has no JSON form"));
+            }
             Element::Bytes if Strings(contents).any(|Text(text)| std::str::from_utf8(text).is_err()) => {
                 return Some("it holds a string that is not UTF-8".into());
             }
@@ -47,7 +49,9 @@ impl Serialize for Data<'_> {
             Element::Fp64 => list!(f64),
             Element::Bool => serializer.collect_seq(contents.iter().map(|&byte| byte != 0)),
             Element::Bytes => serializer.collect_seq(Strings(contents)),
-            element @ (Element::Fp16 | Element::Bf16) => Err(S::Error::custom(format!("{element} has no JSON form"))),
+            element @ (Element::Fp16 | Element::Bf16 | Element::Narrow(_)) => {
+                Err(S::Error::custom(format!("{element} has no JSON form")))
+            }
         }
     }
 }

@@ -33,12 +33,12 @@ impl HostGraph for GuestState {
 
     fn inputs(&mut self, graph: Resource<GraphHandle>) -> wasmtime::Result<Vec<WitPort>> {
         let signature = self.table.get(&graph)?.0.signature();
-        Ok(signature.inputs.iter().map(WitPort::from).collect())
+        signature.inputs.iter().map(WitPort::try_from).collect()
     }
 
     fn outputs(&mut self, graph: Resource<GraphHandle>) -> wasmtime::Result<Vec<WitPort>> {
         let signature = self.table.get(&graph)?.0.signature();
-        Ok(signature.outputs.iter().map(WitPort::from).collect())
+        signature.outputs.iter().map(WitPort::try_from).collect()
     }
 
     async fn run(
@@ -155,6 +155,7 @@ impl HostBuilder for GuestState {
             graph.ops.push(Op::identity(value.clone(), name));
         }
         let program = self.grants.accelerator.load(&graph).await?;
+        program.signature().held_by_guests()?;
         drop(charges);
         Ok(self.table.push(GraphHandle(program))?)
     }
@@ -221,14 +222,16 @@ impl From<&Device> for WitDevice {
     }
 }
 
-impl From<&Port> for WitPort {
-    fn from(port: &Port) -> Self {
+impl TryFrom<&Port> for WitPort {
+    type Error = wasmtime::Error;
+
+    fn try_from(port: &Port) -> wasmtime::Result<Self> {
         let extent = |extent: &Extent| match extent {
             Extent::Fixed(extent) => u32::try_from(*extent).ok(),
             Extent::Named(_) | Extent::Any => None,
         };
-        let element = port.element.unwrap_or(crate::nouns::Element::Fp32).into();
-        Self { name: port.name.clone(), element, shape: port.shape.iter().flatten().map(extent).collect() }
+        let element = port.element.unwrap_or(crate::nouns::Element::Fp32).try_into()?;
+        Ok(Self { name: port.name.clone(), element, shape: port.shape.iter().flatten().map(extent).collect() })
     }
 }
 

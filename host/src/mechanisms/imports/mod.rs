@@ -166,6 +166,7 @@ impl GuestState {
 
     /// Gives the guest a tensor.
     pub fn push_tensor(&mut self, tensor: Tensor) -> Result<Resource<TensorHandle>, GuestFault> {
+        tensor.spec().element.held_by_guests()?;
         let charge = self.ledger.charge_tensor(&tensor)?;
         Ok(self.table.push(TensorHandle { tensor, _charge: charge })?)
     }

@@ -28,7 +28,7 @@ impl HostTensor for GuestState {
     }
 
     fn spec(&mut self, tensor: Resource<TensorHandle>) -> wasmtime::Result<WitSpec> {
-        Ok(self.table.get(&tensor)?.tensor.spec().into())
+        self.table.get(&tensor)?.tensor.spec().try_into()
     }
 
     async fn download(&mut self, tensor: Resource<TensorHandle>) -> Result<Vec<u8>, GuestFault> {
@@ -86,15 +86,17 @@ impl TryFrom<&WitSpec> for Spec {
     }
 }
 
-impl From<&Spec> for WitSpec {
-    fn from(spec: &Spec) -> Self {
+impl TryFrom<&Spec> for WitSpec {
+    type Error = wasmtime::Error;
+
+    fn try_from(spec: &Spec) -> wasmtime::Result<Self> {
         // No extent exceeds Shape::ELEMENTS_MAX.
         let shape = spec.shape.extents().iter().map(|&extent| extent as u32).collect();
-        Self { element: spec.element.into(), shape }
+        Ok(Self { element: spec.element.try_into()?, shape })
     }
 }
 
-/// Both enums list the same cases in the same order; this table is where they meet.
+/// Both enums list the same cases in the same order, but for those of models alone; this table is where they meet.
 macro_rules! elements {
     ($($host:ident = $wit:ident),* $(,)?) => {
         impl From<WitElement> for Element {
@@ -103,9 +105,15 @@ macro_rules! elements {
             }
         }
 
-        impl From<Element> for WitElement {
-            fn from(element: Element) -> Self {
-                match element { $(Element::$host => Self::$wit),* }
+        impl TryFrom<Element> for WitElement {
+            type Error = wasmtime::Error;
+
+            fn try_from(element: Element) -> wasmtime::Result<Self> {
+                match element {
+                    $(Element::$host => Ok(Self::$wit),)*
+                    // None gets here: `held_by_guests` refuses what would bring it.
+                    Element::Narrow(narrow) => Err(wasmtime::format_err!("guests have no name for {narrow}")),
+                }
             }
         }
     };
