@@ -2,7 +2,7 @@
 
 use super::{mend::mend, number, traps::trap};
 use crate::onnx::{self, Limits};
-use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Port, Shape, Tensor};
+use burst_host::nouns::{Attribute, Element, Extent, Fault, Graph, Op, Port, Shape, Tensor};
 use bytes::Bytes;
 use std::collections::HashMap;
 use tract_onnx::{
@@ -38,7 +38,7 @@ const MARK: char = '@';
 
 /// Puts operators as tract expects them. It refuses two of one name, which ONNX allows: each is named after its result,
 /// its kind first, to be found again in tract's errors. It counts names that are left out at the end, which say
-/// nothing. What has no result at all has no effect.
+/// nothing. What has no result at all has no effect. The zeros that nobody gave a type are FP32, for it FP64.
 fn tidy(ops: &mut Vec<Op>) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
     for op in ops {
@@ -47,6 +47,10 @@ fn tidy(ops: &mut Vec<Op>) {
         }
         let result = op.outputs.iter().find(|output| !output.is_empty()).map_or("", String::as_str);
         op.name = format!("{}{MARK}{result}", op.kind);
+        if op.kind == "ConstantOfShape" && op.attribute("value").is_none() {
+            let zero = Tensor::from_slice(Element::Fp32, [1], &[0.0f32]);
+            op.attributes.extend(zero.map(|zero| ("value".into(), Attribute::Tensor(zero))));
+        }
         for (_, attribute) in &mut op.attributes {
             match attribute {
                 Attribute::Graph(graph) => tidy(&mut graph.ops),
