@@ -1,11 +1,12 @@
 //! A chain of operators on elements at the same place, which one dispatch computes however long it is.
 
 use super::{
-    kernels::{Kernel, Shader},
+    kernels::{Kernel, Lane, Shader},
+    lower::element::lane,
     plan::{Dispatch, Step},
     planner::{Halt, Node, Placed, Planner, grid},
 };
-use burst_host::nouns::{Element, Fault, Shape, Spec};
+use burst_host::nouns::{Element, Fault, Narrow, Shape, Spec};
 
 /// What the shader takes.
 const LINKS_MAX: usize = 6;
@@ -17,7 +18,9 @@ pub struct Chain {
     pub x: Placed,
     pub links: Vec<Link>,
     pub y: Placed,
-    pub class: Class,
+    pub lane: Lane,
+    /// Constants that say how y is rounded.
+    pub rounding: Vec<(&'static str, u32)>,
 }
 
 /// What is done to the value so far, and with what.
@@ -35,14 +38,6 @@ pub enum With {
     Nothing,
     Number(f32),
     Tensor(Placed),
-}
-
-/// Where arithmetic happens.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    Float,
-    Int,
-    Long,
 }
 
 impl Link {
@@ -80,18 +75,33 @@ pub fn chain(
     links: &[Link],
     result: Element,
 ) -> Result<Placed, Halt> {
+    rounded_chain(planner, node, x, links, result, Vec::new())
+}
+
+/// The same with constants that say how the result is rounded.
+pub fn rounded_chain(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    links: &[Link],
+    result: Element,
+    rounding: Vec<(&'static str, u32)>,
+) -> Result<Placed, Halt> {
     let mut shape = x.spec.shape.clone();
     for other in links.iter().filter_map(Link::operand) {
         shape = broadcast(node, &shape, &other.spec.shape)?;
     }
-    let class = class(node, x.spec.element, result)?;
+    let lane = lane(planner, node, x.spec.element, result)?;
+    if !links.iter().all(|link| lane.computes(link.code)) {
+        return Err(node.unsupported(&x.spec.element.to_string()));
+    }
     let operands = links.iter().filter_map(Link::operand).map(|other| other.spec.element);
     let elements = operands.chain([x.spec.element, result]);
     if let Some(strange) = elements.into_iter().find(|&element| element_code(element).is_none()) {
         return Err(node.unsupported(&strange.to_string()));
     }
     let y = planner.temporary(Spec { element: result, shape })?;
-    let chain = Chain { x: x.clone(), links: links.to_vec(), y: y.clone(), class };
+    let chain = Chain { x: x.clone(), links: links.to_vec(), y: y.clone(), lane, rounding };
     if !chain.fits() {
         return Err(node.unsupported("a longer chain"));
     }
@@ -144,11 +154,12 @@ impl Chain {
     /// The dispatch that computes it.
     pub fn dispatch(&self) -> Dispatch {
         let (shape, operands) = (&self.y.spec.shape, self.operands());
-        let mut kernel = Constants::new(self.class, self.x.spec.element, self.y.spec.element);
+        let mut kernel = Constants::new(self.lane, &self.x, self.y.spec.element);
         for (index, operand) in operands.iter().enumerate() {
             kernel.operand(index, operand, shape);
         }
         kernel.links(&self.links, &operands);
+        kernel.0.extend(&self.rounding);
         let mut parameters = vec![shape.elements() as u32];
         let mut walks: Vec<_> = operands.iter().map(|operand| strides(operand.extents(), shape.extents())).collect();
         let (axes, merged) = merge(padded(shape.extents(), 1), &mut walks);
@@ -158,24 +169,25 @@ impl Chain {
         parameters.extend(walks.as_flattened());
         // Structures of pairs begin at a multiple of eight bytes.
         parameters.push(0);
-        parameters.extend(numbers(&self.links, self.class));
+        parameters.extend(numbers(&self.links, self.lane));
         let mut reads: Vec<_> = operands.iter().map(|operand| operand.storage).collect();
         reads.resize(OPERANDS_MAX, self.x.storage);
         let groups = grid(shape.elements().div_ceil(4));
-        let kernel = Kernel::new(self.class.shader(), kernel.0);
+        let kernel = Kernel::new(Shader::Pointwise(self.lane), kernel.0);
         Dispatch { kernel, parameters, reads, write: self.y.storage, groups }
     }
 }
 
-fn numbers(links: &[Link], class: Class) -> Vec<u32> {
+fn numbers(links: &[Link], lane: Lane) -> Vec<u32> {
     let mut words = vec![0; 24];
     for (index, link) in links.iter().enumerate() {
         if let With::Number(number) = link.with {
-            let integer = number as i64 as u64;
-            (words[2 * index], words[2 * index + 1]) = match class {
-                Class::Float => (number.to_bits(), 0),
-                Class::Int | Class::Long => (integer as u32, (integer >> 32) as u32),
+            let bits = match lane {
+                Lane::F32 => u64::from(number.to_bits()),
+                Lane::F64 => f64::from(number).to_bits(),
+                Lane::I32 | Lane::I64 => number as i64 as u64,
             };
+            (words[2 * index], words[2 * index + 1]) = (bits as u32, (bits >> 32) as u32);
         }
         words[12 + 2 * index] = link.attributes[0].to_bits();
         words[12 + 2 * index + 1] = link.attributes[1].to_bits();
@@ -187,18 +199,8 @@ fn numbers(links: &[Link], class: Class) -> Vec<u32> {
 struct Constants(Vec<(&'static str, u32)>);
 
 impl Constants {
-    fn new(class: Class, input: Element, result: Element) -> Self {
-        let number = match class {
-            Class::Float => code_of(Element::Fp32),
-            Class::Int => code_of(Element::I32),
-            Class::Long => code_of(Element::I64),
-        };
-        let mut constants = vec![("Y", code_of(result)), ("NUMBER", number)];
-        let unsigned = matches!(input, Element::U8 | Element::U16 | Element::U32 | Element::U64);
-        if class != Class::Float && unsigned {
-            constants.push(("UNSIGNED", 1));
-        }
-        Self(constants)
+    fn new(lane: Lane, x: &Placed, result: Element) -> Self {
+        Self(lane.constants(x, &[("Y", code_of(result)), ("NUMBER", code_of(lane.number()))]))
     }
 
     fn operand(&mut self, index: usize, operand: &Placed, shape: &Shape) {
@@ -221,26 +223,6 @@ impl Constants {
     }
 }
 
-impl Class {
-    fn shader(self) -> Shader {
-        match self {
-            Self::Float => Shader::PointwiseFloat,
-            Self::Int => Shader::PointwiseInt,
-            Self::Long => Shader::PointwiseLong,
-        }
-    }
-}
-
-fn class(node: &Node<'_>, input: Element, result: Element) -> Result<Class, Halt> {
-    use Element::{Bf16, Bool, Fp16, Fp32, I8, I16, I32, I64, U8, U16, U32, U64};
-    Ok(match (input, result) {
-        (Fp32 | Fp16 | Bf16, _) | (_, Fp32 | Fp16 | Bf16) => Class::Float,
-        (I64 | U64, _) | (_, I64 | U64) => Class::Long,
-        (I8 | I16 | I32 | U8 | U16 | U32 | Bool, _) => Class::Int,
-        (other, _) => return Err(node.unsupported(&other.to_string())),
-    })
-}
-
 /// The number of an element in the shaders.
 pub fn element_code(element: Element) -> Option<u32> {
     Some(match element {
@@ -256,7 +238,18 @@ pub fn element_code(element: Element) -> Option<u32> {
         Element::Bool => 9,
         Element::I64 => 10,
         Element::U64 => 11,
-        Element::Fp64 | Element::Bytes => return None,
+        Element::Fp64 => 12,
+        Element::Narrow(Narrow::F8E4M3Fn) => 13,
+        Element::Narrow(Narrow::F8E4M3FnUz) => 14,
+        Element::Narrow(Narrow::F8E5M2) => 15,
+        Element::Narrow(Narrow::F8E5M2FnUz) => 16,
+        Element::Narrow(Narrow::F8E8M0) => 17,
+        Element::Narrow(Narrow::F4E2M1) => 18,
+        Element::Narrow(Narrow::I4) => 19,
+        Element::Narrow(Narrow::U4) => 20,
+        Element::Narrow(Narrow::I2) => 21,
+        Element::Narrow(Narrow::U2) => 22,
+        Element::Bytes => return None,
     })
 }
 

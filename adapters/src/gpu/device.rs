@@ -50,6 +50,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     pub kernels: Kernels,
     pub description: Arc<Description>,
+    /// Whether shaders may compute in 64-bit floats.
+    pub doubles: bool,
     pub shelf: Arc<Shelf>,
     pub views: Views,
     runs: Ledger,
@@ -64,7 +66,10 @@ impl Gpu {
     pub async fn open(wanted: &Wanted, options: &Options) -> Result<Self, Fault> {
         let adapter = adapter(wanted).await?;
         let limits = adapter.limits();
-        let features = adapter.features() & (Features::PIPELINE_CACHE | Features::SHADER_F16 | Features::SUBGROUP);
+        // A 64-bit float is taken apart as a 64-bit integer.
+        const DOUBLES: Features = Features::SHADER_F64.union(Features::SHADER_INT64);
+        let features =
+            adapter.features() & (Features::PIPELINE_CACHE | Features::SHADER_F16 | Features::SUBGROUP | DOUBLES);
         let request = wgpu::DeviceDescriptor {
             label: Some("burst"),
             required_features: features,
@@ -97,6 +102,7 @@ impl Gpu {
             flights,
             waiter,
             newest: Mutex::default(),
+            doubles: features.contains(DOUBLES),
             device,
             queue,
             lost,

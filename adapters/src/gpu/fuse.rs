@@ -1,7 +1,8 @@
 //! Makes one step of several: what only the next step reads need never be in memory.
 
 use super::{
-    chain::{Chain, Class, Link, With},
+    chain::{Chain, Link, With},
+    kernels::Lane,
     plan::{Draft, Step, StorageId},
     planner::Placed,
 };
@@ -108,7 +109,7 @@ fn ways(chain: &Chain) -> Vec<Chain> {
 fn join(before: &Chain, after: &Chain) -> Option<Chain> {
     let middle = &before.y;
     let again = |link: &Link| matches!(&link.with, With::Tensor(other) if other.storage == middle.storage);
-    let exact = before.class == after.class && keeps(after.class, middle.spec.element, before.x.spec.element);
+    let exact = before.lane == after.lane && keeps(after.lane, middle.spec.element, before.x.spec.element);
     let whole = middle.spec == after.x.spec && middle.spec.shape == after.y.spec.shape;
     if !exact || !whole || after.links.iter().any(again) {
         return None;
@@ -118,10 +119,11 @@ fn join(before: &Chain, after: &Chain) -> Option<Chain> {
 }
 
 /// Whether a value in between is what it would be in memory.
-fn keeps(class: Class, middle: Element, first: Element) -> bool {
-    match class {
-        Class::Float => middle == Element::Fp32,
-        Class::Int => matches!(middle, Element::I32 | Element::U32) && middle == first,
-        Class::Long => matches!(middle, Element::I64 | Element::U64) && middle == first,
+fn keeps(lane: Lane, middle: Element, first: Element) -> bool {
+    match lane {
+        Lane::F32 => middle == Element::Fp32,
+        Lane::F64 => middle == Element::Fp64,
+        Lane::I32 => matches!(middle, Element::I32 | Element::U32) && middle == first,
+        Lane::I64 => matches!(middle, Element::I64 | Element::U64) && middle == first,
     }
 }

@@ -11,9 +11,7 @@ use std::{
 /// A shader: plain WGSL, the shared parts first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shader {
-    PointwiseFloat,
-    PointwiseInt,
-    PointwiseLong,
+    Pointwise(Lane),
     Strided,
     Place,
     Join,
@@ -23,17 +21,16 @@ pub enum Shader {
     Depthwise,
     Pool,
     Reduce,
+    Fold(Lane),
     Softmax,
     Normalize,
-    Arg,
+    Arg(Lane),
     Select,
     Taps,
     View,
     LocateElements,
     LocateRows,
-    ScatterFloat,
-    ScatterInt,
-    ScatterLong,
+    Scatter(Lane),
     Sort,
     Merge,
     Ranked,
@@ -47,7 +44,7 @@ pub enum Shader {
     Suppress,
     Keep,
     Selected,
-    Cumulate,
+    Cumulate(Lane),
     Triangle,
     Pick,
     Volume,
@@ -66,13 +63,39 @@ pub enum Shader {
     Reverse,
 }
 
+/// Where a kernel computes, whatever its elements are in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    F32,
+    /// Only where the driver has 64-bit floats.
+    F64,
+    I32,
+    /// Two words.
+    I64,
+}
+
+impl Lane {
+    #[cfg(test)]
+    pub const ALL: [Self; 4] = [Self::F32, Self::F64, Self::I32, Self::I64];
+
+    /// What a lane's arithmetic is made of.
+    fn source(self) -> String {
+        const ELEMENT: &str = include_str!("shaders/element.wgsl");
+        const NARROW: &str = include_str!("shaders/narrow.wgsl");
+        match self {
+            Self::F32 => [ELEMENT, NARROW, include_str!("shaders/lane_f32.wgsl")].concat(),
+            Self::F64 => [ELEMENT, NARROW, include_str!("shaders/lane_f64.wgsl")].concat(),
+            Self::I32 => [ELEMENT, include_str!("shaders/lane_i32.wgsl")].concat(),
+            Self::I64 => [ELEMENT, include_str!("shaders/lane_i64.wgsl")].concat(),
+        }
+    }
+}
+
 impl Shader {
-    /// Every shader.
+    /// Every shader, those of lanes in one of them.
     #[cfg(test)]
     pub const ALL: &[Self] = &[
-        Self::PointwiseFloat,
-        Self::PointwiseInt,
-        Self::PointwiseLong,
+        Self::Pointwise(Lane::F32),
         Self::Strided,
         Self::Place,
         Self::Join,
@@ -82,17 +105,16 @@ impl Shader {
         Self::Depthwise,
         Self::Pool,
         Self::Reduce,
+        Self::Fold(Lane::F32),
         Self::Softmax,
         Self::Normalize,
-        Self::Arg,
+        Self::Arg(Lane::F32),
         Self::Select,
         Self::Taps,
         Self::View,
         Self::LocateElements,
         Self::LocateRows,
-        Self::ScatterFloat,
-        Self::ScatterInt,
-        Self::ScatterLong,
+        Self::Scatter(Lane::F32),
         Self::Sort,
         Self::Merge,
         Self::Ranked,
@@ -106,7 +128,7 @@ impl Shader {
         Self::Suppress,
         Self::Keep,
         Self::Selected,
-        Self::Cumulate,
+        Self::Cumulate(Lane::F32),
         Self::Triangle,
         Self::Pick,
         Self::Volume,
@@ -125,46 +147,40 @@ impl Shader {
         Self::Reverse,
     ];
 
-    /// The files that make it up.
+    /// The files that make it up, besides its lane's.
     fn parts(self) -> &'static [&'static str] {
         const GRID: &str = include_str!("shaders/grid.wgsl");
         const RUN: &str = include_str!("shaders/run.wgsl");
         const ELEMENT: &str = include_str!("shaders/element.wgsl");
         const ORDER: &str = include_str!("shaders/order.wgsl");
         const OVERLAP: &str = include_str!("shaders/overlap.wgsl");
-        const SCATTER: &str = include_str!("shaders/scatter.wgsl");
-        const POINTWISE: &str = include_str!("shaders/pointwise.wgsl");
-        const LANE: &str = include_str!("shaders/lane_f32.wgsl");
         const TILE: &str = include_str!("shaders/tile.wgsl");
         const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
         const STORE: &str = include_str!("shaders/store.wgsl");
         const COPY: &str = include_str!("shaders/copy.wgsl");
         const SCORES: &str = include_str!("shaders/scores.wgsl");
         match self {
-            Self::PointwiseFloat => &[GRID, ELEMENT, LANE, POINTWISE],
-            Self::PointwiseInt => &[GRID, ELEMENT, include_str!("shaders/lane_i32.wgsl"), POINTWISE],
-            Self::PointwiseLong => &[GRID, ELEMENT, include_str!("shaders/lane_i64.wgsl"), POINTWISE],
+            Self::Pointwise(_) => &[GRID, include_str!("shaders/pointwise.wgsl")],
             Self::Strided => &[GRID, include_str!("shaders/strided.wgsl"), COPY],
             Self::Reverse => &[GRID, include_str!("shaders/reverse.wgsl"), COPY],
-            Self::Recurrent => &[GRID, ELEMENT, LANE, include_str!("shaders/recurrent.wgsl")],
+            Self::Recurrent => &[GRID, include_str!("shaders/recurrent.wgsl")],
             Self::RecurrentLast => &[GRID, include_str!("shaders/recurrent_last.wgsl")],
             Self::Place => &[GRID, include_str!("shaders/place.wgsl")],
             Self::Join => &[GRID, include_str!("shaders/join.wgsl")],
             Self::Gather => &[GRID, include_str!("shaders/gather.wgsl")],
-            Self::MatMul => &[ELEMENT, LANE, TILE, EPILOGUE, STORE, include_str!("shaders/matmul.wgsl")],
-            Self::Conv => &[ELEMENT, LANE, TILE, EPILOGUE, STORE, include_str!("shaders/conv.wgsl")],
-            Self::Depthwise => &[GRID, ELEMENT, LANE, EPILOGUE, include_str!("shaders/depthwise.wgsl")],
+            Self::MatMul => &[TILE, EPILOGUE, STORE, include_str!("shaders/matmul.wgsl")],
+            Self::Conv => &[TILE, EPILOGUE, STORE, include_str!("shaders/conv.wgsl")],
+            Self::Depthwise => &[GRID, EPILOGUE, include_str!("shaders/depthwise.wgsl")],
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
             Self::Reduce => &[GRID, RUN, include_str!("shaders/reduce.wgsl")],
+            Self::Fold(_) => &[GRID, RUN, include_str!("shaders/fold.wgsl")],
             Self::Softmax => &[GRID, RUN, include_str!("shaders/softmax.wgsl")],
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
-            Self::Arg => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
+            Self::Arg(_) => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
             Self::Select => &[GRID, include_str!("shaders/select.wgsl")],
             Self::LocateElements => &[GRID, include_str!("shaders/locate_elements.wgsl")],
             Self::LocateRows => &[GRID, include_str!("shaders/locate_rows.wgsl")],
-            Self::ScatterFloat => &[GRID, ELEMENT, include_str!("shaders/lane_f32.wgsl"), SCATTER],
-            Self::ScatterInt => &[GRID, ELEMENT, include_str!("shaders/lane_i32.wgsl"), SCATTER],
-            Self::ScatterLong => &[GRID, ELEMENT, include_str!("shaders/lane_i64.wgsl"), SCATTER],
+            Self::Scatter(_) => &[GRID, include_str!("shaders/scatter.wgsl")],
             Self::Sort => &[GRID, ELEMENT, ORDER, include_str!("shaders/sort.wgsl")],
             Self::Merge => &[GRID, ELEMENT, ORDER, include_str!("shaders/merge.wgsl")],
             Self::Ranked => &[GRID, include_str!("shaders/ranked.wgsl")],
@@ -178,7 +194,7 @@ impl Shader {
             Self::Suppress => &[GRID, OVERLAP, include_str!("shaders/suppress.wgsl")],
             Self::Keep => &[GRID, OVERLAP, include_str!("shaders/keep.wgsl")],
             Self::Selected => &[GRID, include_str!("shaders/selected.wgsl")],
-            Self::Cumulate => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
+            Self::Cumulate(_) => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
             Self::Attention => &[SCORES, include_str!("shaders/attention.wgsl")],
@@ -197,9 +213,32 @@ impl Shader {
         }
     }
 
+    /// Where it computes; `None` where it needs no lane's arithmetic.
+    fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Pointwise(lane) | Self::Fold(lane) => Some(lane),
+            Self::Arg(lane) | Self::Scatter(lane) | Self::Cumulate(lane) => Some(lane),
+            Self::MatMul | Self::Conv | Self::Depthwise | Self::Recurrent => Some(Lane::F32),
+            _ => None,
+        }
+    }
+
+    /// The same in another lane.
+    #[cfg(test)]
+    pub fn in_lane(self, lane: Lane) -> Self {
+        match self {
+            Self::Pointwise(_) => Self::Pointwise(lane),
+            Self::Fold(_) => Self::Fold(lane),
+            Self::Arg(_) => Self::Arg(lane),
+            Self::Scatter(_) => Self::Scatter(lane),
+            Self::Cumulate(_) => Self::Cumulate(lane),
+            other => other,
+        }
+    }
+
     /// The whole source for a family of devices.
     pub fn source(self, family: Family) -> String {
-        let mut source = self.parts().concat();
+        let mut source = self.lane().map_or_else(String::new, Lane::source) + &self.parts().concat();
         if matches!(self, Self::MatMul | Self::Conv) {
             source.push_str(family.part());
         }

@@ -62,15 +62,17 @@ pub struct Planner {
     /// What was read back of values that are computed.
     pub overrides: BTreeMap<String, Tensor>,
     pub inside: Inside,
+    /// Whether the device computes in 64-bit floats.
+    pub doubles: bool,
     opset: i64,
     /// Operators that control flow came to.
     spelled: usize,
 }
 
 impl Planner {
-    pub fn new(opset: i64) -> Self {
+    pub fn new(opset: i64, doubles: bool) -> Self {
         let (draft, inside) = (Draft::default(), Inside::default());
-        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, opset, spelled: 0 }
+        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, doubles, opset, spelled: 0 }
     }
 
     /// Memory that is given to each run.
@@ -182,6 +184,13 @@ impl Planner {
         if let (Some((index, spec)), None) = (asked, &self.inside.asked) {
             self.inside.asked = Some((of_input(part, index), spec));
         }
+    }
+
+    /// Axes as operators take them.
+    pub fn axes(&mut self, axes: &[usize]) -> Result<Value, Halt> {
+        let axes: Vec<i64> = axes.iter().map(|&at| at as i64).collect();
+        let tensor = Tensor::from_slice(Element::I64, [axes.len()], &axes);
+        tensor.map(Value::Known).map_err(|error| Fault::Invalid(error.to_string()).into())
     }
 
     fn outputs(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Halt> {

@@ -2,6 +2,7 @@
 
 mod attention;
 mod compact;
+mod element;
 mod faults;
 mod fuse;
 mod lavapipe;
@@ -18,27 +19,36 @@ mod suppress;
 
 use super::{
     GpuAccelerator, Wanted,
-    kernels::{Family, Shader},
+    kernels::{Family, Lane, Shader},
 };
 use crate::{
     conformance::{self, Case, Run, Sketch},
     cpu,
 };
 use burst_host::{
-    nouns::{Attribute, Colour, ColourSpace, Element, Fit, Frame, Layout, PixelFormat, Port, Rectangle, Tensor, View},
+    nouns::{
+        Attribute, Colour, ColourSpace, Element, Fault, Fit, Frame, Layout, PixelFormat, Port, Rectangle, Tensor, View,
+    },
     ports::Accelerator,
 };
-use std::time::Instant;
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn every_shader_is_valid() {
+    let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
     let both = |shader: Shader| Family::ALL.map(|family| (shader, shader.source(family)));
-    for (shader, source) in Shader::ALL.iter().copied().flat_map(both) {
+    for (shader, source) in lanes.collect::<HashSet<_>>().into_iter().flat_map(both) {
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
         let mut validator = naga::valid::Validator::new(
             naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32 | naga::valid::Capabilities::SUBGROUP,
+            naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32
+                | naga::valid::Capabilities::SUBGROUP
+                | naga::valid::Capabilities::FLOAT64
+                | naga::valid::Capabilities::SHADER_INT64,
         );
         validator.validate(&module).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
     }
@@ -64,6 +74,16 @@ async fn open(name: &str) -> Option<GpuAccelerator> {
             None
         }
     }
+}
+
+/// A graph on these inputs.
+async fn compute(gpu: &GpuAccelerator, sketch: Sketch, inputs: &[Tensor]) -> Result<Vec<Tensor>, Fault> {
+    let program = gpu.load(&sketch.graph()).await?;
+    let mut outputs = Vec::new();
+    for output in program.run(inputs.to_vec(), Instant::now() + Duration::from_secs(60)).await? {
+        outputs.push(gpu.download(&output).await?);
+    }
+    Ok(outputs)
 }
 
 #[tokio::test]

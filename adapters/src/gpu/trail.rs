@@ -92,7 +92,7 @@ impl Trail {
     /// From the inputs of the graph on.
     pub async fn first(program: &GpuProgram, key: &Key) -> Result<Start, Fault> {
         let graph = &program.graph;
-        let mut planner = planner(graph);
+        let mut planner = planner(program);
         for (port, spec) in graph.inputs.iter().zip(&key.specs) {
             let storage = planner.input(spec.clone());
             planner.give(&port.name, spec.clone(), storage);
@@ -154,7 +154,7 @@ impl Stop {
         for (name, spec) in &self.asked {
             known.insert(name.clone(), host(spec, &contents)?);
         }
-        let mut planner = planner(&program.graph);
+        let mut planner = planner(program);
         let storages: Vec<_> = self.inputs.iter().map(|spec| planner.input(spec.clone())).collect();
         for (name, spec, input) in &self.live {
             planner.give(name, spec.clone(), storages[*input]);
@@ -190,9 +190,10 @@ impl Walked {
 }
 
 /// A planner that knows the constants.
-fn planner(graph: &Graph) -> Planner {
+fn planner(program: &GpuProgram) -> Planner {
+    let graph = &program.graph;
     let opset = graph.opsets.iter().find(|opset| matches!(opset.domain.as_str(), "" | "ai.onnx"));
-    let mut planner = Planner::new(opset.map_or(1, |opset| opset.version));
+    let mut planner = Planner::new(opset.map_or(1, |opset| opset.version), program.gpu.doubles);
     for (name, tensor) in &graph.constants {
         planner.known(name, tensor.clone());
     }

@@ -6,7 +6,8 @@ use super::{
         plan::ITERATIONS_MAX,
         planner::{Halt, Node, Planner, Value, axis, grid},
     },
-    pointwise::{broadcast, padded, strides, widened},
+    element::in_lane,
+    pointwise::{broadcast, padded, strides},
 };
 use burst_host::nouns::{Element, Spec};
 
@@ -38,7 +39,7 @@ pub fn arg_min(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
 }
 
 fn arg(planner: &mut Planner, node: &Node<'_>, smallest: u32) -> Result<Vec<Value>, Halt> {
-    let x = widened(planner, node, node.input(0))?;
+    let (x, lane) = in_lane(planner, node, node.input(0))?;
     let at = axis(node, node.int("axis", 0), x.extents().len())?;
     let run = x.extents()[at];
     if run == 0 || run > ITERATIONS_MAX {
@@ -54,6 +55,7 @@ fn arg(planner: &mut Planner, node: &Node<'_>, smallest: u32) -> Result<Vec<Valu
     let spec = Spec { element: Element::I64, shape: node.shape(extents)? };
     let count = spec.shape.elements();
     let parameters = [count, run, inner].map(|value| value as u32).to_vec();
-    let constants = [("SMALLEST", smallest), ("LAST", node.int("select_last_index", 0) as u32)];
-    Ok(vec![planner.dispatch(Kernel::new(Shader::Arg, constants), parameters, &[&x], spec, grid(count))?.into()])
+    let flags = [("SMALLEST", smallest), ("LAST", node.int("select_last_index", 0) as u32)];
+    let kernel = Kernel::new(Shader::Arg(lane), lane.constants(&x, &flags));
+    Ok(vec![planner.dispatch(kernel, parameters, &[&x], spec, grid(count))?.into()])
 }

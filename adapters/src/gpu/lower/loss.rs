@@ -6,12 +6,10 @@ use super::{
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     gather::index_words,
-    pointwise::{Link, chain, convert, widened},
+    pointwise::{Link, chain, code, convert, widened},
     reduce::{fold_all, log_softmax_of},
 };
 use burst_host::nouns::{Attribute, Element, Spec};
-
-const DIVIDE: u32 = 5;
 
 /// Of logarithms of probabilities.
 pub fn likelihood(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -38,7 +36,7 @@ fn reduced(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed,
         _ => {
             let weights = pick(planner, node, x, true)?;
             let (loss, weights) = (fold_all(planner, node, &loss)?, fold_all(planner, node, &weights)?);
-            chain(planner, node, &loss, &[Link::tensor(DIVIDE, weights)], Element::Fp32)
+            chain(planner, node, &loss, &[Link::tensor(code::DIVIDE, weights)], Element::Fp32)
         }
     }
 }

@@ -10,7 +10,9 @@ mod convolve;
 mod cut;
 mod dropout;
 mod einsum;
+pub mod element;
 mod flex;
+mod fold;
 mod gate;
 mod gather;
 mod linear_attention;
@@ -59,9 +61,10 @@ const OPS: &[(&str, Lower)] = &[
     ("Attention", attention::attention),
     ("AveragePool", pool::average),
     ("BatchNormalization", normalize::batch),
+    ("BitCast", element::bit_cast),
     ("BlackmanWindow", signal::blackman),
-    ("Cast", pointwise::cast),
-    ("CastLike", pointwise::cast_like),
+    ("Cast", element::cast),
+    ("CastLike", element::cast_like),
     ("CausalConvWithState", cache::convolve),
     ("CenterCropPad", cut::centred),
     ("Clip", pointwise::clip),

@@ -6,7 +6,8 @@ use super::{
         plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
-    pointwise::{convert, widened},
+    element::in_lane,
+    pointwise::convert,
 };
 use burst_host::nouns::Element;
 
@@ -20,19 +21,20 @@ pub fn cumulative_product(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<
 
 fn cumulate(planner: &mut Planner, node: &Node<'_>, product: u32) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
-    let x = widened(planner, node, node.input(0))?;
+    let (x, lane) = in_lane(planner, node, node.input(0))?;
     let at = node.numbers(1)?.first().copied().unwrap_or(0);
     let at = axis(node, at, x.extents().len())?;
     let (run, inner) = run(node, &x, at)?;
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
     let parameters = [count, run, inner].map(|value| value as u32).to_vec();
-    let constants = [
+    let flags = [
         ("PRODUCT", product),
         ("EXCLUSIVE", node.int("exclusive", 0) as u32),
         ("REVERSE", node.int("reverse", 0) as u32),
     ];
+    let constants = lane.constants(&x, &flags);
     let spec = x.spec.clone();
-    let y = planner.dispatch(Kernel::new(Shader::Cumulate, constants), parameters, &[&x], spec, grid(count))?;
+    let y = planner.dispatch(Kernel::new(Shader::Cumulate(lane), constants), parameters, &[&x], spec, grid(count))?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 

@@ -1,9 +1,10 @@
-//! Operators on elements at the same place, and conversions between element types.
+//! Operators on elements at the same place, in chains.
 
-pub use super::super::chain::{Link, broadcast, chain, element_code, merge, padded, strides};
+pub use super::super::chain::{Link, broadcast, chain, element_code, merge, padded, rounded_chain, strides};
 use super::{
     super::planner::{Halt, Node, Placed, Planner, Value},
     Lower,
+    element::is_float,
 };
 use burst_host::nouns::Element;
 
@@ -12,9 +13,15 @@ pub mod code {
     pub const ADD: u32 = 1;
     pub const SUBTRACT: u32 = 2;
     pub const MULTIPLY: u32 = 4;
+    pub const DIVIDE: u32 = 5;
     pub const MAX: u32 = 7;
     pub const MIN: u32 = 8;
     pub const GREATER: u32 = 13;
+    pub const ABSOLUTE: u32 = 32;
+    pub const ROUND: u32 = 37;
+    pub const ROOT: u32 = 39;
+    pub const EXPONENTIAL: u32 = 40;
+    pub const LOGARITHM: u32 = 41;
 }
 
 /// Operators of one input: their number, the names and defaults of two attributes.
@@ -177,7 +184,7 @@ fn result_of(node: &Node<'_>, input: Element) -> Element {
 
 fn mean(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let sum = fold_inputs(planner, node, code::ADD)?;
-    let share = Link::number(code::MULTIPLY, 1.0 / node.inputs.len() as f32);
+    let share = Link::number(code::DIVIDE, node.inputs.len() as f32);
     let element = sum.spec.element;
     Ok(vec![chain(planner, node, &sum, &[share], element)?.into()])
 }
@@ -222,18 +229,6 @@ pub fn clip(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     Ok(vec![chain(planner, node, &x, &links, element)?.into()])
 }
 
-pub fn cast(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let element = crate::onnx::element(node.int("to", 0)).map_err(|name| node.unsupported(&name))?;
-    let x = planner.place(node.input(0))?;
-    Ok(vec![convert(planner, node, &x, element)?.into()])
-}
-
-pub fn cast_like(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let element = node.spec(1)?.element;
-    let x = planner.place(node.input(0))?;
-    Ok(vec![convert(planner, node, &x, element)?.into()])
-}
-
 /// The same numbers in another element type.
 pub fn convert(planner: &mut Planner, node: &Node<'_>, x: &Placed, element: Element) -> Result<Placed, Halt> {
     if x.spec.element == element {
@@ -246,7 +241,7 @@ pub fn convert(planner: &mut Planner, node: &Node<'_>, x: &Placed, element: Elem
 pub fn widened(planner: &mut Planner, node: &Node<'_>, value: &Value) -> Result<Placed, Halt> {
     let x = planner.place(value)?;
     match x.spec.element {
-        Element::Fp32 | Element::Fp16 | Element::Bf16 => convert(planner, node, &x, Element::Fp32),
+        element if is_float(element) && element != Element::Fp64 => convert(planner, node, &x, Element::Fp32),
         other => Err(node.unsupported(&format!("{other}"))),
     }
 }

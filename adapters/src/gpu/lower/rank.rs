@@ -89,8 +89,8 @@ impl Runs<'_> {
     /// What kernels are made of that compare rows.
     pub fn constants(&self, largest: bool) -> Result<[(&'static str, u32); 2], Halt> {
         let element = self.x.spec.element;
-        let code = element_code(element)
-            .ok_or_else(|| Fault::Unsupported(format!("the order of {element} elements on the GPU")))?;
+        let code = element_code(element).filter(|_| !matches!(element, Element::Narrow(_)));
+        let code = code.ok_or_else(|| Fault::Unsupported(format!("the order of {element} elements on the GPU")))?;
         Ok([("ELEMENT", code), ("LARGEST", u32::from(largest))])
     }
 

@@ -9,7 +9,7 @@ use super::{
     movement::permute,
     pointwise::{convert, widened},
 };
-use burst_host::nouns::{Element, Spec};
+use burst_host::nouns::{Attribute, Element, Shape, Spec};
 
 /// Numbers of the folds in `reduce.wgsl`.
 const MODES: &[(&str, u32)] = &[
@@ -55,30 +55,44 @@ pub fn global_max(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, 
 
 fn fold(planner: &mut Planner, node: &Node<'_>, mode: u32, axes: &[usize], keep: bool) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
+    if !matches!(element, Element::Fp32 | Element::Fp16 | Element::Bf16) {
+        return Ok(vec![super::fold::fold(planner, node, &node.op.kind, axes, keep)?]);
+    }
     let x = widened(planner, node, node.input(0))?;
-    let rank = x.extents().len();
-    let kept: Vec<usize> = (0..rank).filter(|at| !axes.contains(at)).collect();
-    // Axes that lie together are folded where they are; others are moved to the end.
-    let together = axes.iter().copied().min().zip(axes.iter().copied().max());
-    let together = together.filter(|(first, last)| last - first + 1 == axes.len());
-    let (x, run, inner) = match together {
-        Some((first, last)) => {
-            let run = x.extents()[first..=last].iter().product();
-            let inner: usize = x.extents()[last + 1..].iter().product();
-            (x, run, inner)
-        }
-        None => {
-            let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
-            let run = axes.iter().map(|&at| x.extents()[at]).product();
-            (permute(planner, node, &x, &order)?, run, 1)
-        }
-    };
-    let all = node.spec(0)?.shape.extents();
-    let extents = (0..rank).filter(|at| keep || kept.contains(at));
-    let shape = node.shape(extents.map(|at| if kept.contains(&at) { all[at] } else { 1 }).collect())?;
+    let Runs { x, run, inner, shape } = Runs::along(planner, node, &x, axes, keep)?;
     let spec = Spec { element: Element::Fp32, shape };
     let y = runs(planner, node, Shader::Reduce, mode, &x, [spec.shape.elements(), run, inner], spec)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// What is folded: runs of elements, `inner` apart, and the shape that is left of them.
+pub struct Runs {
+    pub x: Placed,
+    pub run: usize,
+    pub inner: usize,
+    pub shape: Shape,
+}
+
+impl Runs {
+    /// Axes that lie together are folded where they are; others are moved to the end.
+    pub fn along(planner: &mut Planner, node: &Node<'_>, x: &Placed, axes: &[usize], keep: bool) -> Result<Self, Halt> {
+        let extents = x.extents();
+        let kept: Vec<usize> = (0..extents.len()).filter(|at| !axes.contains(at)).collect();
+        let left = (0..extents.len()).filter(|at| keep || kept.contains(at));
+        let shape = node.shape(left.map(|at| if kept.contains(&at) { extents[at] } else { 1 }).collect())?;
+        let run = axes.iter().map(|&at| extents[at]).product();
+        let together = axes.iter().copied().min().zip(axes.iter().copied().max());
+        match together.filter(|(first, last)| last - first + 1 == axes.len()) {
+            Some((_, last)) => {
+                let inner = extents[last + 1..].iter().product();
+                Ok(Self { x: x.clone(), run, inner, shape })
+            }
+            None => {
+                let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+                Ok(Self { x: permute(planner, node, x, &order)?, run, inner: 1, shape })
+            }
+        }
+    }
 }
 
 /// One invocation a run of elements.
@@ -112,6 +126,9 @@ pub fn hardmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
 
 /// Before opset 13 the axis and all after it were one.
 fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
+    if node.spec(0)?.element == Element::Fp64 {
+        return soft_doubles(planner, node, mode);
+    }
     let element = node.spec(0)?.element;
     let x = widened(planner, node, node.input(0))?;
     let rank = x.extents().len();
@@ -127,6 +144,26 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
     let spec = x.spec.clone();
     let y = runs(planner, node, Shader::Softmax, mode, &x, [count, run, inner], spec)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// The same in 64-bit floats, of the operators that it is made of.
+fn soft_doubles(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
+    if node.opset < 13 || mode == 2 {
+        return Err(node.unsupported("FP64"));
+    }
+    let at = axis(node, node.int("axis", -1), node.spec(0)?.shape.extents().len())?;
+    let x = planner.place(node.input(0))?;
+    let largest = super::fold::fold(planner, node, "ReduceMax", &[at], true)?;
+    let below = planner.apply("Sub", Vec::new(), vec![x.into(), largest])?;
+    let powers = planner.apply("Exp", Vec::new(), vec![below.clone()])?;
+    let axes = planner.axes(&[at])?;
+    let keep = vec![("keepdims".into(), Attribute::Int(1))];
+    let sum = planner.apply("ReduceSum", keep, vec![powers.clone(), axes])?;
+    if mode == 0 {
+        return Ok(vec![planner.apply("Div", Vec::new(), vec![powers, sum])?]);
+    }
+    let sum = planner.apply("Log", Vec::new(), vec![sum])?;
+    Ok(vec![planner.apply("Sub", Vec::new(), vec![below, sum])?])
 }
 
 /// The sum of all elements.

@@ -6,6 +6,7 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
+    element::{is_float, lane},
     movement::copied,
     pointwise::{code, convert, element_code},
     rank::{Runs, ranking},
@@ -59,6 +60,8 @@ fn wide(element: Element) -> Element {
     match element {
         Element::Fp16 | Element::Bf16 => Element::Fp32,
         Element::U8 | Element::I8 | Element::U16 | Element::I16 | Element::Bool => Element::I32,
+        Element::Narrow(_) if is_float(element) => Element::Fp32,
+        Element::Narrow(_) => Element::I32,
         other => other,
     }
 }
@@ -107,21 +110,20 @@ fn part(
 fn write(planner: &mut Planner, node: &Node<'_>, y: &Placed, updates: &Updates, op: u32) -> Result<(), Halt> {
     let element = y.spec.element;
     let code = element_code(element).ok_or_else(|| node.unsupported(&element.to_string()))?;
-    let shader = match element {
-        Element::Fp32 => Shader::ScatterFloat,
-        Element::I64 | Element::U64 => Shader::ScatterLong,
-        _ => Shader::ScatterInt,
-    };
-    let mut constants = vec![("ELEMENT", code), ("OP", op)];
-    if matches!(element, Element::U32 | Element::U64) {
-        constants.push(("UNSIGNED", 1));
-    }
+    let lane = lane(planner, node, element, element)?;
+    let constants = lane.constants(y, &[("ELEMENT", code), ("OP", op)]);
     let Updates { targets, updates, row, .. } = updates;
     let length = targets.spec.shape.elements();
     let runs = Runs { x: targets, count: 1, length, inner: 1, row: 1 };
     let order = ranking(planner, node, &runs, length, false)?;
     let count = length * row;
     let parameters = [count, length, *row].map(|value| value as u32).to_vec();
-    planner.dispatch_into(Kernel::new(shader, constants), parameters, &[targets, &order, updates], y, grid(count));
+    planner.dispatch_into(
+        Kernel::new(Shader::Scatter(lane), constants),
+        parameters,
+        &[targets, &order, updates],
+        y,
+        grid(count),
+    );
     Ok(())
 }

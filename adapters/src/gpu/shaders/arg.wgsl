@@ -3,11 +3,21 @@
 override SMALLEST: bool = false;
 override LAST: bool = false;
 
+@group(0) @binding(1) var<storage, read> x: array<Lane>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec2<u32>>;
 
-fn wins(value: f32, best: f32) -> bool {
-    let better = select(value > best, value < best, SMALLEST);
-    return better || (LAST && value == best);
+fn wins(value: Lane, best: Lane) -> bool {
+    if LAST {
+        return !before(best, value);
+    }
+    return before(value, best);
+}
+
+fn before(one: Lane, other: Lane) -> bool {
+    if SMALLEST {
+        return less(one, other);
+    }
+    return less(other, one);
 }
 
 @compute @workgroup_size(64)

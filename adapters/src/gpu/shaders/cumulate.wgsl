@@ -4,7 +4,8 @@ override PRODUCT: bool = false;
 override EXCLUSIVE: bool = false;
 override REVERSE: bool = false;
 
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Lane>;
+@group(0) @binding(2) var<storage, read_write> y: array<Lane>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -17,13 +18,15 @@ fn main(
         return;
     }
     let first = first_of_run(at);
-    var sum = select(0.0, 1.0, PRODUCT);
+    var sum = truth(PRODUCT);
     for (var step = 0u; step < parameters.run; step++) {
         let place = select(step, parameters.run - 1u - step, REVERSE);
         let index = first + place * parameters.inner;
-        let value = x[index];
-        let next = select(sum + value, sum * value, PRODUCT);
-        y[index] = select(next, sum, EXCLUSIVE);
+        let next = apply(select(1u, 4u, PRODUCT), sum, x[index], 0.0, 0.0);
+        y[index] = next;
+        if EXCLUSIVE {
+            y[index] = sum;
+        }
         sum = next;
     }
 }

@@ -4,8 +4,9 @@ alias Lane = f32;
 fn decode(element: u32, low: u32, high: u32, index: u32) -> f32 {
     switch element {
         case FP32: { return bitcast<f32>(low); }
-        case FP16: { return unpack2x16float(low)[index % 2u]; }
-        case BF16: { return bitcast<f32>(extractBits(low, 16u * (index % 2u), 16u) << 16u); }
+        case FP16, BF16, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, F4E2M1: {
+            return from_narrow(element, low, index);
+        }
         case U32: { return f32(low); }
         case I64: { return f32(bitcast<i32>(high)) * 4294967296.0 + f32(low); }
         case U64: { return f32(high) * 4294967296.0 + f32(low); }
@@ -18,38 +19,13 @@ fn is_nan(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-fn to_bf16(x: f32) -> u32 {
-    let bits = bitcast<u32>(x);
-    if is_nan(x) {
-        return (bits >> 16u) | 0x40u;
-    }
-    return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-}
-
-// f32 to f16, to nearest, ties to even; drivers differ in pack2x16float.
-fn to_f16(x: f32) -> u32 {
-    let bits = bitcast<u32>(x);
-    let sign = (bits >> 16u) & 0x8000u;
-    let magnitude = bits & 0x7fffffffu;
-    if magnitude > 0x7f800000u {
-        return sign | 0x7e00u;
-    }
-    if magnitude >= 0x477ff000u {
-        return sign | 0x7c00u;
-    }
-    if magnitude < 0x38800000u {
-        // Subnormal: adding a half makes the hardware round at the right bit.
-        return sign | (bitcast<u32>(bitcast<f32>(magnitude) + 0.5) - 0x3f000000u);
-    }
-    return sign | ((magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13u) & 1u)) >> 13u);
-}
-
 // The low word of an element.
 fn encode(element: u32, x: f32, index: u32) -> u32 {
     switch element {
         case FP32: { return bitcast<u32>(x); }
-        case FP16: { return small_bits(element, to_f16(x), index); }
-        case BF16: { return small_bits(element, to_bf16(x), index); }
+        case FP16, BF16, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, F4E2M1: {
+            return to_narrow(element, x, index);
+        }
         case BOOL: { return small_bits(element, select(0u, 1u, x != 0.0 || is_nan(x)), index); }
         case U32: { return u32(x); }
         case U8, U16: { return small_bits(element, bitcast<u32>(i32(x)), index); }
@@ -72,6 +48,11 @@ fn to_long(x: f32) -> vec2<u32> {
 
 fn truth(x: bool) -> f32 {
     return select(0.0, 1.0, x);
+}
+
+// A NaN is above every number.
+fn less(x: f32, y: f32) -> bool {
+    return !is_nan(x) && (x < y || is_nan(y));
 }
 
 // Below 0.84375 the rational approximation of fdlibm (Sun Microsystems, 1993), above it erfcc of Press et al.,

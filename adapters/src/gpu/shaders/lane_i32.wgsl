@@ -89,6 +89,7 @@ fn apply(op: u32, x: i32, y: i32, p: f32, q: f32) -> i32 {
         case 16u: { return truth(x != 0 && y != 0); }
         case 17u: { return truth(x != 0 || y != 0); }
         case 18u: { return truth((x != 0) != (y != 0)); }
+        case 19u: { return select(x, x * y, less(x, 0)); }
         case 20u: { return x - divide(x, y) * y; }
         case 21u: { return floor_mod(x, y); }
         case 22u: { return y - divide(y, x) * x; }

@@ -157,6 +157,7 @@ fn apply(op: u32, x: vec2<u32>, y: vec2<u32>, p: f32, q: f32) -> vec2<u32> {
         case 13u: { return truth(less(y, x)); }
         case 14u: { return truth(!less(y, x)); }
         case 15u: { return truth(!less(x, y)); }
+        case 19u: { return select(x, multiply(x, y), negative(x)); }
         case 20u: { return rest_of(x, y); }
         case 21u: { return floor_mod(x, y); }
         case 22u: { return rest_of(y, x); }

@@ -31,12 +31,25 @@ fn float_key(bits: u32) -> u32 {
     return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
 
+// The same of a double: high word, low word.
+fn double_key(low: u32, high: u32) -> vec2<u32> {
+    let magnitude = high & 0x7fffffffu;
+    if magnitude > 0x7ff00000u || (magnitude == 0x7ff00000u && low != 0u) {
+        return vec2(0xffffffffu);
+    }
+    if magnitude == 0u && low == 0u {
+        return vec2(0x80000000u, 0u);
+    }
+    return select(vec2(high | 0x80000000u, low), vec2(~high, ~low), (high >> 31u) == 1u);
+}
+
 // High word, low word.
 fn ascending(index: u32) -> vec2<u32> {
     switch ELEMENT {
         case FP32: { return vec2(0u, float_key(x[index])); }
         case FP16: { return vec2(0u, float_key(bitcast<u32>(unpack2x16float(x[index / 2u])[index % 2u]))); }
         case BF16: { return vec2(0u, float_key(extractBits(x[index / 2u], 16u * (index % 2u), 16u) << 16u)); }
+        case FP64: { return double_key(x[2u * index], x[2u * index + 1u]); }
         case I64: { return vec2(x[2u * index + 1u] ^ 0x80000000u, x[2u * index]); }
         case U64: { return vec2(x[2u * index + 1u], x[2u * index]); }
         case U32: { return vec2(0u, x[index]); }

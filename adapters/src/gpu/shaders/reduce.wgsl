@@ -12,6 +12,7 @@ const ROOT_OF_SQUARES = 7u;
 const LOG_OF_SUM = 8u;
 const LOG_OF_EXPONENTIALS = 9u;
 
+@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 fn start() -> f32 {

@@ -6,10 +6,8 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 
 // The first element of run `at`.
 fn first_of_run(at: u32) -> u32 {
     return at / parameters.inner * parameters.run * parameters.inner + at % parameters.inner;
 }
-

@@ -3,6 +3,7 @@
 // 0 softmax, 1 its logarithm, 2 one for the first largest and zero for the rest.
 override MODE: u32;
 
+@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
