@@ -22,6 +22,9 @@ pub enum Shader {
     Pool,
     Reduce,
     Fold(Lane),
+    Product(Lane),
+    Correlate,
+    PackedMatMul,
     Softmax,
     Normalize,
     Arg(Lane),
@@ -106,6 +109,9 @@ impl Shader {
         Self::Pool,
         Self::Reduce,
         Self::Fold(Lane::F32),
+        Self::Product(Lane::F32),
+        Self::Correlate,
+        Self::PackedMatMul,
         Self::Softmax,
         Self::Normalize,
         Self::Arg(Lane::F32),
@@ -174,6 +180,9 @@ impl Shader {
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
             Self::Reduce => &[GRID, RUN, include_str!("shaders/reduce.wgsl")],
             Self::Fold(_) => &[GRID, RUN, include_str!("shaders/fold.wgsl")],
+            Self::Product(_) => &[GRID, include_str!("shaders/product.wgsl")],
+            Self::Correlate => &[GRID, include_str!("shaders/correlate.wgsl")],
+            Self::PackedMatMul => &[include_str!("shaders/packed_matmul.wgsl")],
             Self::Softmax => &[GRID, RUN, include_str!("shaders/softmax.wgsl")],
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
             Self::Arg(_) => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
@@ -216,7 +225,7 @@ impl Shader {
     /// Where it computes; `None` where it needs no lane's arithmetic.
     fn lane(self) -> Option<Lane> {
         match self {
-            Self::Pointwise(lane) | Self::Fold(lane) => Some(lane),
+            Self::Pointwise(lane) | Self::Fold(lane) | Self::Product(lane) => Some(lane),
             Self::Arg(lane) | Self::Scatter(lane) | Self::Cumulate(lane) => Some(lane),
             Self::MatMul | Self::Conv | Self::Depthwise | Self::Recurrent => Some(Lane::F32),
             _ => None,
@@ -229,6 +238,7 @@ impl Shader {
         match self {
             Self::Pointwise(_) => Self::Pointwise(lane),
             Self::Fold(_) => Self::Fold(lane),
+            Self::Product(_) => Self::Product(lane),
             Self::Arg(_) => Self::Arg(lane),
             Self::Scatter(_) => Self::Scatter(lane),
             Self::Cumulate(_) => Self::Cumulate(lane),

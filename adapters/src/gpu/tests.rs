@@ -8,6 +8,7 @@ mod fuse;
 mod lavapipe;
 mod linear_attention;
 mod products;
+mod quantised;
 mod rank;
 mod recurrent;
 mod rounds;

@@ -7,6 +7,8 @@ use super::{
         planner::{Halt, Node, Placed, Planner, Value},
         product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
     },
+    element::is_float,
+    exact,
     movement::{permute, widen},
     pointwise::{broadcast, padded, strides, widened},
 };
@@ -25,6 +27,9 @@ struct Factors<'a> {
 /// numpy's rules: vectors are promoted, leading axes broadcast.
 pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
+    if element == Element::Fp64 || !is_float(element) {
+        return Ok(vec![exact::matmul(planner, node)?]);
+    }
     let (a, b) = (widened(planner, node, node.input(0))?, widened(planner, node, node.input(1))?);
     let (a_rank, b_rank) = (a.extents().len(), b.extents().len());
     if a_rank == 0 || b_rank == 0 {

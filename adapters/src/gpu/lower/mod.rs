@@ -11,6 +11,7 @@ mod cut;
 mod dropout;
 mod einsum;
 pub mod element;
+mod exact;
 mod flex;
 mod fold;
 mod gate;
@@ -23,6 +24,7 @@ mod matrix;
 mod movement;
 mod normalize;
 mod order;
+mod packed;
 pub mod pointwise;
 mod pool;
 mod quantize;
@@ -73,6 +75,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Concat", movement::concat),
     ("ConstantOfShape", control::known),
     ("Conv", convolve::conv),
+    ("ConvInteger", exact::conv_integer),
     ("ConvTranspose", transposed::conv),
     ("CumProd", order::cumulative_product),
     ("CumSum", order::cumulative_sum),
@@ -82,6 +85,7 @@ const OPS: &[(&str, Lower)] = &[
     ("DequantizeLinear", quantize::dequantize),
     ("Det", sample::determinant),
     ("Dropout", dropout::dropout),
+    ("DynamicQuantizeLinear", quantize::dynamic),
     ("Einsum", einsum::einsum),
     ("Expand", movement::expand),
     ("EyeLike", sparse::eye_like),
@@ -109,6 +113,7 @@ const OPS: &[(&str, Lower)] = &[
     ("LpNormalization", local::norm),
     ("LpPool", pool::lp),
     ("MatMul", matrix::matmul),
+    ("MatMulInteger", exact::matmul_integer),
     ("MaxPool", pool::max),
     ("MaxUnpool", unpool::unpool),
     ("MeanVarianceNormalization", local::mean_variance),
@@ -118,6 +123,8 @@ const OPS: &[(&str, Lower)] = &[
     ("NonZero", compact::non_zero),
     ("OneHot", sparse::one_hot),
     ("Pad", movement::pad),
+    ("QLinearConv", exact::conv_quantised),
+    ("QLinearMatMul", exact::matmul_quantised),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
     ("RNN", recurrent::rnn),
@@ -159,6 +166,9 @@ const OPS: &[(&str, Lower)] = &[
     ("Where", choose::select),
 ];
 
+/// Operators of ONNX Runtime's domain, `com.microsoft`.
+const CONTRIBUTED: &[(&str, Lower)] = &[("MatMulNBits", packed::matmul)];
+
 /// What is done in the place of one op.
 type Spell = fn(&mut Planner, &Node<'_>) -> Result<Vec<Task>, Halt>;
 
@@ -178,12 +188,16 @@ pub fn spelled(op: &Op) -> Option<Spell> {
 
 /// The function for an operator; `Unsupported` with its name where there is none.
 pub fn find(domain: &str, kind: &str) -> Result<Lower, Fault> {
-    let known = || {
-        let row = OPS.binary_search_by_key(&kind, |(name, _)| name).ok();
-        row.map(|row| OPS[row].1).or_else(|| pointwise::find(kind))
+    let row = |table: &[(&str, Lower)]| {
+        let row = table.binary_search_by_key(&kind, |(name, _)| name).ok();
+        row.map(|row| table[row].1)
     };
-    let ours = matches!(domain, "" | "ai.onnx");
-    ours.then(known).flatten().ok_or_else(|| {
+    let known = match domain {
+        "" | "ai.onnx" => row(OPS).or_else(|| pointwise::find(kind)),
+        "com.microsoft" => row(CONTRIBUTED),
+        _ => None,
+    };
+    known.ok_or_else(|| {
         let dot = if domain.is_empty() { "" } else { "." };
         Fault::Unsupported(format!("operator `{domain}{dot}{kind}` on the GPU"))
     })
@@ -215,5 +229,6 @@ mod tests {
     #[test]
     fn rows_are_sorted() {
         assert!(super::OPS.is_sorted_by_key(|(name, _)| name));
+        assert!(super::CONTRIBUTED.is_sorted_by_key(|(name, _)| name));
     }
 }

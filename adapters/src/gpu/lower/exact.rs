@@ -1,0 +1,176 @@
+//! Products of matrices and convolutions in integers and 64-bit floats, and what quantised models make of them.
+
+use super::{
+    super::{
+        kernels::{Kernel, Shader},
+        plan::ITERATIONS_MAX,
+        planner::{Halt, Node, Placed, Planner, Value, grid},
+    },
+    element::in_lane,
+    pointwise::{Link, broadcast, chain, code, convert, padded, strides},
+    quantize::range,
+    windows::{Windows, image},
+};
+use burst_host::nouns::{Element, Spec};
+
+/// Like [`super::matrix::matmul`], in the lane of the elements.
+pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Value, Halt> {
+    let element = node.spec(0)?.element;
+    let (a, b) = (in_lane(planner, node, node.input(0))?.0, in_lane(planner, node, node.input(1))?.0);
+    let y = product(planner, node, &a, &b)?;
+    Ok(convert(planner, node, &y, element)?.into())
+}
+
+/// (a - zero of a) · (b - zero of b)
+pub fn matmul_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let (a, b) = (centred(planner, node, 0, 2, 2)?, centred(planner, node, 1, 3, 1)?);
+    Ok(vec![product(planner, node, &a, &b)?.into()])
+}
+
+/// The same, in steps of other scales.
+pub fn matmul_quantised(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let (a, b) = (centred(planner, node, 0, 2, 2)?, centred(planner, node, 3, 5, 1)?);
+    let sums = product(planner, node, &a, &b)?;
+    let scales = [slices(planner, node, 1, 2)?, slices(planner, node, 4, 1)?, slices(planner, node, 6, 1)?];
+    requantised(planner, node, &sums, scales, 7).map(|y| vec![y.into()])
+}
+
+pub fn conv_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let rank = node.spec(1)?.shape.extents().len();
+    let (x, w) = (centred(planner, node, 0, 2, 1)?, centred(planner, node, 1, 3, rank)?);
+    Ok(vec![correlate(planner, node, &x, &w)?.into()])
+}
+
+/// The same with a bias, in steps of other scales.
+pub fn conv_quantised(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let rank = node.spec(3)?.shape.extents().len();
+    let (x, w) = (centred(planner, node, 0, 2, 1)?, centred(planner, node, 3, 5, rank)?);
+    let mut sums = correlate(planner, node, &x, &w)?;
+    if node.has(8) {
+        let bias = slices(planner, node, 8, rank - 1)?;
+        sums = chain(planner, node, &sums, &[Link::tensor(code::ADD, bias)], Element::I32)?;
+    }
+    let scales = [slices(planner, node, 1, 1)?, slices(planner, node, 4, rank - 1)?, slices(planner, node, 6, 1)?];
+    requantised(planner, node, &sums, scales, 7).map(|y| vec![y.into()])
+}
+
+/// An input as INT32, without its zero, whose values lie along the axis that is `place`th from the end.
+fn centred(planner: &mut Planner, node: &Node<'_>, x: usize, zero: usize, place: usize) -> Result<Placed, Halt> {
+    let x = planner.place(node.input(x))?;
+    let x = convert(planner, node, &x, Element::I32)?;
+    if !node.has(zero) {
+        return Ok(x);
+    }
+    let zero = slices(planner, node, zero, place)?;
+    let zero = convert(planner, node, &zero, Element::I32)?;
+    chain(planner, node, &x, &[Link::tensor(code::SUBTRACT, zero)], Element::I32)
+}
+
+/// One value, or a list of them along the axis that is `place`th from the end.
+fn slices(planner: &mut Planner, node: &Node<'_>, index: usize, place: usize) -> Result<Placed, Halt> {
+    let values = planner.place(node.input(index))?;
+    match *values.extents() {
+        [1] => Ok(values.reshaped(node.shape(Vec::new())?)),
+        [count] => {
+            let mut extents = vec![1; place.max(1)];
+            extents[0] = count;
+            Ok(values.reshaped(node.shape(extents)?))
+        }
+        _ => Ok(values),
+    }
+}
+
+/// Sums in the steps of `a · b / y`, around the zero that is input `zero`.
+fn requantised(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    sums: &Placed,
+    [a, b, y]: [Placed; 3],
+    zero: usize,
+) -> Result<Placed, Halt> {
+    let result = node.spec(zero)?.element;
+    let factor = planner.apply("Mul", Vec::new(), vec![a.into(), b.into()])?;
+    let factor = planner.apply("Div", Vec::new(), vec![factor, y.into()])?;
+    let factor = planner.place(&factor)?;
+    let (low, high) = range(node, result)?.ok_or_else(|| node.unsupported(&result.to_string()))?;
+    let zero = slices(planner, node, zero, 1)?;
+    let links = [
+        Link::tensor(code::MULTIPLY, factor),
+        Link::tensor(code::ADD, zero),
+        Link::alone(code::ROUND),
+        Link::number(code::MAX, low),
+        Link::number(code::MIN, high),
+    ];
+    let sums = convert(planner, node, sums, Element::Fp32)?;
+    chain(planner, node, &sums, &links, result)
+}
+
+/// numpy's rules: vectors are promoted, leading axes broadcast.
+fn product(planner: &mut Planner, node: &Node<'_>, a: &Placed, b: &Placed) -> Result<Placed, Halt> {
+    let (row, column) = match (a.extents(), b.extents()) {
+        ([], _) | (_, []) => return Err(node.invalid("a scalar")),
+        (&[k], &[l]) => (a.reshaped(node.shape(vec![1, k])?), b.reshaped(node.shape(vec![l, 1])?)),
+        (&[k], _) => (a.reshaped(node.shape(vec![1, k])?), b.clone()),
+        (_, &[l]) => (a.clone(), b.reshaped(node.shape(vec![l, 1])?)),
+        _ => (a.clone(), b.clone()),
+    };
+    let y = multiply(planner, node, &row, &column)?;
+    let mut extents = y.extents().to_vec();
+    let rank = extents.len();
+    if b.extents().len() == 1 {
+        extents.remove(rank - 1);
+    }
+    if a.extents().len() == 1 {
+        extents.remove(rank - 2);
+    }
+    Ok(y.reshaped(node.shape(extents)?))
+}
+
+fn multiply(planner: &mut Planner, node: &Node<'_>, a: &Placed, b: &Placed) -> Result<Placed, Halt> {
+    let (a_batch, a_matrix) = a.extents().split_at(a.extents().len() - 2);
+    let (b_batch, b_matrix) = b.extents().split_at(b.extents().len() - 2);
+    let (&[m, k], &[inner, n]) = (a_matrix, b_matrix) else { return Err(node.invalid("a matrix has two axes")) };
+    if k != inner || a.spec.element != b.spec.element {
+        return Err(node.invalid(&format!("{} and {} do not fit", a.spec, b.spec)));
+    }
+    let batch = broadcast(node, &node.shape(a_batch.to_vec())?, &node.shape(b_batch.to_vec())?)?;
+    if k > ITERATIONS_MAX {
+        return Err(node.unsupported("a product of that size"));
+    }
+    let mut extents = batch.extents().to_vec();
+    extents.extend([m, n]);
+    let spec = Spec { element: a.spec.element, shape: node.shape(extents)? };
+    let count = spec.shape.elements();
+    let mut parameters = [count, m, n, k].map(|value| value as u32).to_vec();
+    parameters.extend(padded(batch.extents(), 1));
+    for (own, matrix) in [(a_batch, m * k), (b_batch, k * n)] {
+        parameters.extend(strides(own, batch.extents()).map(|step| step * matrix as u32));
+    }
+    let (x, lane) = in_lane(planner, node, &a.clone().into())?;
+    let kernel = Kernel::new(Shader::Product(lane), lane.constants(&x, &[]));
+    planner.dispatch(kernel, parameters, &[&x, b], spec, grid(count))
+}
+
+/// A convolution of INT32: zero beside the image.
+fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed) -> Result<Placed, Halt> {
+    let [n, c, h, width] = image(node, x)?;
+    let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
+    let c_out = w.extents().first().copied().unwrap_or(0);
+    if groups == 0 || c % groups != 0 || c_out % groups != 0 || w.extents().get(1) != Some(&(c / groups)) {
+        return Err(node.invalid(&format!("{} and {} in {groups} groups", x.spec, w.spec)));
+    }
+    let windows = Windows::<2>::new(node, [h, width], &w.extents()[2..], false)?;
+    if c / groups * windows.kernel[0] * windows.kernel[1] > ITERATIONS_MAX {
+        return Err(node.unsupported("a window of that size"));
+    }
+    let mut extents = vec![n, c_out];
+    extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
+    let spec = Spec { element: Element::I32, shape: node.shape(extents)? };
+    let count = spec.shape.elements();
+    let mut parameters = [count, c / groups, c_out, c_out / groups, h, width].map(|value| value as u32).to_vec();
+    let Windows { kernel, strides, begin, dilations, output, .. } = windows;
+    for pair in [output, kernel, strides, begin, dilations] {
+        parameters.extend(pair.map(|value| value as u32));
+    }
+    planner.dispatch(Kernel::new(Shader::Correlate, []), parameters, &[x, w], spec, grid(count))
+}
