@@ -28,6 +28,7 @@ mod packed;
 pub mod pointwise;
 mod pool;
 mod quantize;
+mod range;
 mod rank;
 mod recurrent;
 mod reduce;
@@ -128,7 +129,7 @@ const OPS: &[(&str, Lower)] = &[
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
     ("RNN", recurrent::rnn),
-    ("Range", control::known),
+    ("Range", range::range),
     ("ReduceL1", reduce::reduce),
     ("ReduceL2", reduce::reduce),
     ("ReduceLogSum", reduce::reduce),
