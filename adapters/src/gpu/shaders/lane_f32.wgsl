@@ -8,10 +8,18 @@ fn decode(element: u32, low: u32, high: u32, index: u32) -> f32 {
             return from_narrow(element, low, index);
         }
         case U32: { return f32(low); }
-        case I64: { return f32(bitcast<i32>(high)) * 4294967296.0 + f32(low); }
+        case I64: { return from_long(low, high); }
         case U64: { return f32(high) * 4294967296.0 + f32(low); }
         default: { return f32(small_int(element, low, index)); }
     }
+}
+
+// The magnitude, then its sign: beside a negative high word the low one of a small number would be lost.
+fn from_long(low: u32, high: u32) -> f32 {
+    if (high >> 31u) == 0u {
+        return f32(high) * 4294967296.0 + f32(low);
+    }
+    return -(f32(~high + select(0u, 1u, low == 0u)) * 4294967296.0 + f32(~low + 1u));
 }
 
 // Bit tests: `x != x` is false for NaN here.

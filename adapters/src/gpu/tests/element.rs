@@ -77,6 +77,17 @@ async fn doubles_are_rounded_once() {
     }
 }
 
+#[tokio::test]
+async fn integers_keep_their_sign_as_floats() {
+    let Some(gpu) = open("llvmpipe").await else { return };
+    let values = [-1i64, 1, 0, -5, -(1 << 24), (1 << 33) + 1024, -(1 << 33) - 1024, i64::MIN, i64::MAX];
+    let x = Tensor::from_slice(Element::I64, [9], &values).unwrap();
+    let to = [("to", Attribute::Int(1))];
+    let sketch = Sketch::new("signs").input("x", Element::I64, "9").op_with("Cast", "x", "y", to).output("y");
+    let found = compute(&gpu, sketch, &[x]).await.unwrap()[0].to_vec::<f32>().unwrap();
+    assert_eq!(found, values.map(|value| value as f32));
+}
+
 /// Bits of exponent and mantissa, bias.
 const FORMATS: [(Narrow, i64, i32, i32); 5] = [
     (Narrow::F8E4M3Fn, 17, 3, 7),
