@@ -77,14 +77,15 @@ pub enum Lane {
     I64,
 }
 
+const ELEMENT: &str = include_str!("shaders/element.wgsl");
+const NARROW: &str = include_str!("shaders/narrow.wgsl");
+
 impl Lane {
     #[cfg(test)]
     pub const ALL: [Self; 4] = [Self::F32, Self::F64, Self::I32, Self::I64];
 
     /// What a lane's arithmetic is made of.
     fn source(self) -> String {
-        const ELEMENT: &str = include_str!("shaders/element.wgsl");
-        const NARROW: &str = include_str!("shaders/narrow.wgsl");
         match self {
             Self::F32 => [ELEMENT, NARROW, include_str!("shaders/lane_f32.wgsl")].concat(),
             Self::F64 => [ELEMENT, NARROW, include_str!("shaders/lane_f64.wgsl")].concat(),
@@ -157,7 +158,6 @@ impl Shader {
     fn parts(self) -> &'static [&'static str] {
         const GRID: &str = include_str!("shaders/grid.wgsl");
         const RUN: &str = include_str!("shaders/run.wgsl");
-        const ELEMENT: &str = include_str!("shaders/element.wgsl");
         const ORDER: &str = include_str!("shaders/order.wgsl");
         const OVERLAP: &str = include_str!("shaders/overlap.wgsl");
         const TILE: &str = include_str!("shaders/tile.wgsl");
@@ -183,7 +183,7 @@ impl Shader {
             Self::Product(_) => &[GRID, include_str!("shaders/product.wgsl")],
             Self::Correlate => &[GRID, include_str!("shaders/correlate.wgsl")],
             Self::PackedMatMul => &[include_str!("shaders/packed_matmul.wgsl")],
-            Self::Softmax => &[GRID, RUN, include_str!("shaders/softmax.wgsl")],
+            Self::Softmax => &[GRID, RUN, ELEMENT, NARROW, include_str!("shaders/softmax.wgsl")],
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
             Self::Arg(_) => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
             Self::Select => &[GRID, include_str!("shaders/select.wgsl")],

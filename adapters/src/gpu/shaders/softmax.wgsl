@@ -2,9 +2,22 @@
 
 // 0 softmax, 1 its logarithm, 2 one for the first largest and zero for the rest.
 override MODE: u32;
+// Whether each step is rounded to a half, as ONNX's definition of it in FP16 is; sums are rounded once.
+override HALVES: bool = false;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+fn stepped(x: f32) -> f32 {
+    if HALVES {
+        return unpack2x16float(to_f16(x)).x;
+    }
+    return x;
+}
+
+fn power(x: f32, largest: f32) -> f32 {
+    return stepped(exp(stepped(x - largest)));
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -28,12 +41,13 @@ fn main(
     }
     var sum = 0.0;
     for (var step = 0u; step < parameters.run; step++) {
-        sum += exp(x[first + step * parameters.inner] - largest);
+        sum += power(x[first + step * parameters.inner], largest);
     }
+    sum = stepped(sum);
     for (var step = 0u; step < parameters.run; step++) {
         let index = first + step * parameters.inner;
         switch MODE {
-            case 0u: { y[index] = exp(x[index] - largest) / sum; }
+            case 0u: { y[index] = power(x[index], largest) / sum; }
             case 1u: { y[index] = x[index] - largest - log(sum); }
             default: { y[index] = select(0.0, 1.0, step == winner); }
         }
