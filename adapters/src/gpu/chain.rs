@@ -2,7 +2,7 @@
 
 use super::{
     kernels::{Kernel, Lane, Shader},
-    lower::element::lane,
+    lower::element::{is_small_float, lane},
     plan::{Dispatch, Step},
     planner::{Halt, Node, Placed, Planner, grid},
 };
@@ -91,7 +91,11 @@ pub fn rounded_chain(
     for other in links.iter().filter_map(Link::operand) {
         shape = broadcast(node, &shape, &other.spec.shape)?;
     }
-    let lane = lane(planner, node, x.spec.element, result)?;
+    let small = links.iter().filter_map(Link::operand).any(|other| is_small_float(other.spec.element));
+    let lane = match lane(planner, node, x.spec.element, result)? {
+        Lane::F32 if small => Lane::F8,
+        lane => lane,
+    };
     if !links.iter().all(|link| lane.computes(link.code)) {
         return Err(node.unsupported(&x.spec.element.to_string()));
     }
@@ -183,7 +187,7 @@ fn numbers(links: &[Link], lane: Lane) -> Vec<u32> {
     for (index, link) in links.iter().enumerate() {
         if let With::Number(number) = link.with {
             let bits = match lane {
-                Lane::F32 => u64::from(number.to_bits()),
+                Lane::F32 | Lane::F8 => u64::from(number.to_bits()),
                 Lane::F64 => f64::from(number).to_bits(),
                 Lane::I32 | Lane::I64 => number as i64 as u64,
             };

@@ -121,7 +121,7 @@ fn join(before: &Chain, after: &Chain) -> Option<Chain> {
 /// Whether a value in between is what it would be in memory.
 fn keeps(lane: Lane, middle: Element, first: Element) -> bool {
     match lane {
-        Lane::F32 => middle == Element::Fp32,
+        Lane::F32 | Lane::F8 => middle == Element::Fp32,
         Lane::F64 => middle == Element::Fp64,
         Lane::I32 => matches!(middle, Element::I32 | Element::U32) && middle == first,
         Lane::I64 => matches!(middle, Element::I64 | Element::U64) && middle == first,

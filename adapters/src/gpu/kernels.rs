@@ -70,6 +70,8 @@ pub enum Shader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     F32,
+    /// The same where elements may be floats of a byte.
+    F8,
     /// Only where the driver has 64-bit floats.
     F64,
     I32,
@@ -78,17 +80,21 @@ pub enum Lane {
 }
 
 const ELEMENT: &str = include_str!("shaders/element.wgsl");
-const NARROW: &str = include_str!("shaders/narrow.wgsl");
+const ROUND16: &str = include_str!("shaders/round16.wgsl");
 
 impl Lane {
     #[cfg(test)]
-    pub const ALL: [Self; 4] = [Self::F32, Self::F64, Self::I32, Self::I64];
+    pub const ALL: [Self; 5] = [Self::F32, Self::F8, Self::F64, Self::I32, Self::I64];
 
     /// What a lane's arithmetic is made of.
     fn source(self) -> String {
+        const HALF: &str = include_str!("shaders/half.wgsl");
+        const NARROW: &str = include_str!("shaders/narrow.wgsl");
+        const F32: &str = include_str!("shaders/lane_f32.wgsl");
         match self {
-            Self::F32 => [ELEMENT, NARROW, include_str!("shaders/lane_f32.wgsl")].concat(),
-            Self::F64 => [ELEMENT, NARROW, include_str!("shaders/lane_f64.wgsl")].concat(),
+            Self::F32 => [ELEMENT, ROUND16, HALF, F32].concat(),
+            Self::F8 => [ELEMENT, ROUND16, NARROW, F32].concat(),
+            Self::F64 => [ELEMENT, ROUND16, NARROW, include_str!("shaders/lane_f64.wgsl")].concat(),
             Self::I32 => [ELEMENT, include_str!("shaders/lane_i32.wgsl")].concat(),
             Self::I64 => [ELEMENT, include_str!("shaders/lane_i64.wgsl")].concat(),
         }
@@ -183,7 +189,7 @@ impl Shader {
             Self::Product(_) => &[GRID, include_str!("shaders/product.wgsl")],
             Self::Correlate => &[GRID, include_str!("shaders/correlate.wgsl")],
             Self::PackedMatMul => &[include_str!("shaders/packed_matmul.wgsl")],
-            Self::Softmax => &[GRID, RUN, ELEMENT, NARROW, include_str!("shaders/softmax.wgsl")],
+            Self::Softmax => &[GRID, RUN, ROUND16, include_str!("shaders/softmax.wgsl")],
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
             Self::Arg(_) => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
             Self::Select => &[GRID, include_str!("shaders/select.wgsl")],

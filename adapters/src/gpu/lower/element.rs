@@ -20,6 +20,7 @@ pub fn lane(planner: &Planner, node: &Node<'_>, input: Element, result: Element)
     }
     let long = |element: Element| matches!(element, Element::I64 | Element::U64);
     Ok(match both {
+        both if both.into_iter().any(is_small_float) => Lane::F8,
         both if both.into_iter().any(is_float) => Lane::F32,
         both if both.into_iter().any(long) => Lane::I64,
         _ => Lane::I32,
@@ -35,10 +36,18 @@ pub fn is_float(element: Element) -> bool {
     }
 }
 
+/// Whether an element is a float of a byte or less.
+pub fn is_small_float(element: Element) -> bool {
+    matches!(element, Element::Narrow(narrow) if narrow.range().is_none())
+}
+
 /// A value as its lane keeps it: a word or two each.
 pub fn in_lane(planner: &mut Planner, node: &Node<'_>, value: &Value) -> Result<(Placed, Lane), Halt> {
     let x = planner.place(value)?;
-    let lane = lane(planner, node, x.spec.element, x.spec.element)?;
+    let lane = match lane(planner, node, x.spec.element, x.spec.element)? {
+        Lane::F8 => Lane::F32,
+        lane => lane,
+    };
     let own = match (lane, x.spec.element) {
         (Lane::F32, _) => Element::Fp32,
         (Lane::I32, element) if element != Element::U32 => Element::I32,
@@ -51,7 +60,7 @@ impl Lane {
     /// The element of a number in a kernel's parameters.
     pub fn number(self) -> Element {
         match self {
-            Self::F32 => Element::Fp32,
+            Self::F32 | Self::F8 => Element::Fp32,
             Self::F64 => Element::Fp64,
             Self::I32 => Element::I32,
             Self::I64 => Element::I64,
@@ -75,7 +84,7 @@ impl Lane {
     /// Whether the lane's shader knows the operator of this number.
     pub fn computes(self, code: u32) -> bool {
         match self {
-            Self::F32 => !matches!(code, 24..=30 | 74),
+            Self::F32 | Self::F8 => !matches!(code, 24..=30 | 74),
             Self::F64 => matches!(code, 1..=15 | 19..=23 | 32..=41 | 50 | 55..=65 | 68..=71 | 73),
             Self::I32 => matches!(code, 1..=30 | 32..=34 | 56 | 72 | 74),
             Self::I64 => matches!(code, 1..=15 | 19..=30 | 32..=34 | 56 | 72 | 74),
@@ -105,7 +114,7 @@ fn to(planner: &mut Planner, node: &Node<'_>, element: Element) -> Result<Vec<Va
 
 /// How a small float is rounded to, as the operator's attributes say.
 pub fn rounding(node: &Node<'_>, element: Element) -> Result<Vec<(&'static str, u32)>, Halt> {
-    if !matches!(element, Element::Narrow(narrow) if narrow.range().is_none()) {
+    if !is_small_float(element) {
         return Ok(Vec::new());
     }
     let round = match node.text("round_mode", "up").as_str() {

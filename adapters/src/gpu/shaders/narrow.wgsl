@@ -1,4 +1,4 @@
-// Floats narrower than a word: read as f32, and rounded from it to nearest, ties to even.
+// Floats narrower than a word, those of a byte among them: read as f32, and rounded from it to nearest, ties to even.
 
 // Whether what is too large becomes the largest, else infinity or NaN.
 override SATURATE: bool = true;
@@ -101,30 +101,4 @@ fn to_power(x: f32) -> u32 {
     let nearest = rest > 0x400000u || (rest == 0x400000u && exponent > 0u);
     let up = (ROUND == 0u && rest > 0u) || (ROUND == 2u && nearest);
     return exponent + select(0u, 1u, up && !(SATURATE && exponent == 0xfeu));
-}
-
-fn to_bf16(x: f32) -> u32 {
-    let bits = bitcast<u32>(x);
-    if (bits & 0x7fffffffu) > 0x7f800000u {
-        return (bits >> 16u) | 0x40u;
-    }
-    return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-}
-
-// f32 to f16, to nearest, ties to even; drivers differ in pack2x16float.
-fn to_f16(x: f32) -> u32 {
-    let bits = bitcast<u32>(x);
-    let sign = (bits >> 16u) & 0x8000u;
-    let magnitude = bits & 0x7fffffffu;
-    if magnitude > 0x7f800000u {
-        return sign | 0x7e00u;
-    }
-    if magnitude >= 0x477ff000u {
-        return sign | 0x7c00u;
-    }
-    if magnitude < 0x38800000u {
-        // Subnormal: adding a half makes the hardware round at the right bit.
-        return sign | (bitcast<u32>(bitcast<f32>(magnitude) + 0.5) - 0x3f000000u);
-    }
-    return sign | ((magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13u) & 1u)) >> 13u);
 }
