@@ -38,6 +38,7 @@ mod rotary;
 pub mod rounds;
 mod sample;
 mod scatter;
+mod shuffle;
 mod signal;
 mod sparse;
 mod suppress;

@@ -10,7 +10,7 @@ use burst_host::nouns::{Element, Tensor};
 use std::f64::consts::{LN_10, PI};
 
 /// The largest table of waves.
-const TABLE_MAX: usize = 1 << 24;
+const TABLE_MAX: usize = 1 << 25;
 
 /// A transform of so many points, of which the input has the first.
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@ use super::{
     super::planner::{Halt, Node, Planner, Value},
     movement::permute,
     pointwise::{convert, widened},
+    shuffle,
     volume::{Gather, groups},
     windows::{Windows, list, volume},
 };
@@ -20,6 +21,9 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
         return Err(node.invalid(&format!("{} and {} do not fit", x.spec, w.spec)));
     }
     let windows = spread(node, input, kernel)?;
+    if let Some(y) = shuffle::transposed(planner, node, [&x, &w], bias.as_ref(), groups, &windows)? {
+        return Ok(vec![convert(planner, node, &y, element)?.into()]);
+    }
     let channels = [c / groups, out];
     let taps = kernel.iter().product();
     let weights = w.reshaped(node.shape(vec![groups, channels[0], out, taps])?);

@@ -82,7 +82,7 @@ impl Gather<'_> {
             parameters.extend(numbers.map(|value| value as u32));
         }
         let constants = [("BIAS", u32::from(self.bias.is_some())), ("TRANSPOSED", u32::from(self.transposed))];
-        let reads = [self.x, &weights, self.bias.unwrap_or(self.x), self.x];
+        let reads = [self.x, &weights, self.bias.unwrap_or(self.x)];
         let grid = self.grid(node, n, c_padded)?;
         planner.dispatch(Kernel::new(Shader::Volume, constants), parameters, &reads, spec, grid)
     }

@@ -5,7 +5,6 @@
 // invocations do the same.
 override TRANSPOSED: bool = false;
 override BIAS: bool = false;
-override RESIDUAL: bool = false;
 
 const PIXELS = 8u;
 const CHANNELS = 16u;
@@ -28,8 +27,7 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 // How far the pixels of an invocation lie apart.
 fn spread(axis: u32) -> u32 {
@@ -68,9 +66,6 @@ fn store(channel: u32, index: u32, sum: f32) {
     var value = sum;
     if BIAS {
         value += bias[channel];
-    }
-    if RESIDUAL {
-        value += residual[index];
     }
     y[index] = value;
 }

@@ -118,6 +118,26 @@ fn forms() -> [Form; 3] {
     ]
 }
 
+/// Forms without dilation: blocks of pixels, wholly covered and not, cut and longer, and a stride of 1.
+fn blocks() -> [Form; 4] {
+    let plain = |channels, small: &[usize], kernel: &[usize], large: &[usize], strides: &[i64], pads: &[i64]| Form {
+        groups: 2,
+        channels,
+        small: small.into(),
+        kernel: kernel.into(),
+        large: large.into(),
+        strides: strides.into(),
+        dilations: vec![1; kernel.len()],
+        pads: pads.into(),
+    };
+    [
+        plain([3, 5], &[4, 3], &[4, 4], &[8, 6], &[2, 2], &[1, 1, 1, 1]),
+        plain([2, 20], &[3, 4], &[3, 2], &[6, 8], &[2, 2], &[1, 0, 0, 0]),
+        plain([2, 3], &[3], &[3], &[6], &[2], &[1, 1]),
+        plain([1, 4], &[4, 5], &[3, 3], &[4, 5], &[1, 1], &[1, 1, 1, 1]),
+    ]
+}
+
 #[tokio::test]
 async fn convolutions_of_every_rank() {
     for form in forms() {
@@ -128,7 +148,7 @@ async fn convolutions_of_every_rank() {
 /// Told by pads and what is added, and by the output alone.
 #[tokio::test]
 async fn transposed_convolutions_of_every_rank() {
-    for form in forms() {
+    for form in forms().into_iter().chain(blocks()) {
         let axes = 0..form.kernel.len();
         let whole = |axis: usize| {
             (form.small[axis] as i64 - 1) * form.strides[axis]
