@@ -1,6 +1,6 @@
 //! What becomes of several operators: how many steps are left of them.
 
-use crate::gpu::{fuse, hoist, planner::Planner};
+use crate::gpu::{fuse, hoist, planner::Planner, task::Task};
 use burst_host::nouns::{Element, Op, Spec, Tensor};
 
 /// An operator in short: kind, inputs, output. `x` and `y` are given, other inputs are known or computed.
@@ -35,7 +35,7 @@ fn check(ops: &[Short<'_>], outputs: &[&str], expected: usize) {
             outputs: vec![(*output).into()],
             attributes: if *kind == "Conv" { vec![pads] } else { Vec::new() },
         };
-        planner.step(&op).unwrap();
+        planner.step(&Task::Op(op)).unwrap();
     }
     for &name in outputs {
         let value = planner.values[name].clone();
