@@ -99,8 +99,10 @@ impl Epilogue {
             return None;
         }
         match &link.with {
-            With::Number(number) if self.is_bare() && link.code == MULTIPLY => Some(self.scale *= number),
-            With::Number(number) if self.is_bare() && link.code == DIVIDE => Some(self.scale /= number),
+            With::Number(number) if self.is_bare() && matches!(link.code, MULTIPLY | DIVIDE) => {
+                self.scale *= if link.code == MULTIPLY { *number } else { 1.0 / number };
+                Some(())
+            }
             With::Tensor(other) if link.code != ADD || other.storage == y.storage => None,
             With::Tensor(other) if other.spec == y.spec => self.add(other),
             With::Tensor(other) => self.bias_of(other, y),

@@ -28,7 +28,7 @@ pub struct Trail {
 pub enum Then {
     End(Vec<Output>),
     /// The plan's first output has to be read; the others are given to the next plan.
-    Read(Stop),
+    Read(Box<Stop>),
 }
 
 /// Where an output of the graph comes from.
@@ -240,7 +240,7 @@ fn stop(graph: &Graph, mut planner: Planner, rest: Vec<Task>, storage: usize) ->
     let inputs = outputs.iter().map(|(spec, _)| spec.clone()).collect();
     planner.draft.outputs = [(spec.clone(), storage)].into_iter().chain(outputs).collect();
     let stop = Stop { rest, asked, live, inside, inputs, known, next: Recent::new(RECENT_MAX) };
-    Ok(Walked::Drafted(Box::new(planner.draft), Box::new(Then::Read(stop))))
+    Ok(Walked::Drafted(Box::new(planner.draft), Box::new(Then::Read(Box::new(stop)))))
 }
 
 /// What one plan hands over to the next, each block once.

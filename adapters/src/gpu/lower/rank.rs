@@ -3,6 +3,7 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
+        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     gather::take,
@@ -52,6 +53,10 @@ pub fn ranking(
     kept: usize,
     largest: bool,
 ) -> Result<Placed, Halt> {
+    // A row is compared with as many as a block has, element by element; halving takes no more rounds.
+    if BLOCK.saturating_mul(1 + runs.row) > ITERATIONS_MAX {
+        return Err(node.unsupported(&format!("rows of {} elements", runs.row)));
+    }
     let constants = runs.constants(largest)?;
     let mut before = Entries { run: runs.length, block: BLOCK };
     let mut after = Entries::kept(runs.length, BLOCK, kept);

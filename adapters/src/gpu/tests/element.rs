@@ -154,7 +154,8 @@ async fn folds_of_integers_are_exact() {
     let Some(gpu) = open("llvmpipe").await else { return };
     let values = [1i64 << 60, 3, -5, (1 << 53) + 1, 0, i64::MIN + 7, 11, -(1 << 40)];
     let x = Tensor::from_slice(Element::I64, [2, 4], &values).unwrap();
-    let folds: [(&str, fn(&[i64]) -> i64); 6] = [
+    type Fold = fn(&[i64]) -> i64;
+    let folds: [(&str, Fold); 6] = [
         ("ReduceSum", |run| run.iter().fold(0, |sum, value| sum.wrapping_add(*value))),
         ("ReduceMax", |run| run.iter().copied().max().unwrap()),
         ("ReduceMin", |run| run.iter().copied().min().unwrap()),
@@ -168,7 +169,7 @@ async fn folds_of_integers_are_exact() {
         let sketch = Sketch::new(kind).input("x", Element::I64, "2 4").constant("axis", axis);
         let inputs = if kind == "ReduceSum" { "x axis" } else { "x" };
         let sketch = sketch.op_with(kind, inputs, "y", axes).output("y");
-        let found = compute(&gpu, sketch, &[x.clone()]).await.unwrap()[0].to_vec::<i64>().unwrap();
+        let found = compute(&gpu, sketch, std::slice::from_ref(&x)).await.unwrap()[0].to_vec::<i64>().unwrap();
         assert_eq!(found, values.chunks(4).map(fold).collect::<Vec<_>>(), "{kind}");
     }
 }

@@ -24,6 +24,9 @@ fn extents(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
 
+/// What is multiplied: the three extents and the form; a, b, bias and residual.
+type Product = (([usize; 3], Form), Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>);
+
 /// Whether the right side is a weight, is turned; and what follows: bias, residual.
 type Form = (bool, bool, bool, bool);
 
@@ -34,34 +37,33 @@ fn matrices() {
     let case = sizes.prop_flat_map(|(m, k, n, form)| {
         (Just(([m, k, n], form)), numbers(m * k), numbers(k * n), numbers(n), numbers(m * n))
     });
-    let check =
-        |(([m, k, n], form), a, b, bias, residual): (([usize; 3], Form), Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>)| {
-            let (known, turned, biased, resides) = form;
-            let b_shape = if turned { [n, k] } else { [k, n] };
-            let mut sketch = Sketch::new("product").input("a", Element::Fp32, &extents(&[m, k]));
-            let mut inputs = vec![floats(&[m, k], &a)];
-            if known {
-                sketch = sketch.constant("b", floats(&b_shape, &b));
-            } else {
-                sketch = sketch.input("b", Element::Fp32, &extents(&b_shape));
-                inputs.push(floats(&b_shape, &b));
-            }
-            sketch = sketch.input("r", Element::Fp32, &extents(&[m, n])).constant("c", floats(&[n], &bias));
-            inputs.push(floats(&[m, n], &residual));
-            sketch = sketch.op_with("Gemm", "a b", "p", [("transB", Attribute::Int(i64::from(turned)))]);
-            sketch = if biased { sketch.op("Add", "p c", "q") } else { sketch.op("Relu", "p", "q") };
-            sketch = if resides { sketch.op("Add", "r q", "s") } else { sketch.op("Sub", "q r", "s") };
-            let found = gpu.run(sketch.op("Relu", "s", "y").output("y"), &inputs).unwrap();
-            let mut expected = Vec::new();
-            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-                let of_b = |step: usize| if turned { b[j * k + step] } else { b[step * n + j] };
-                let sum: f64 = (0..k).map(|step| f64::from(a[i * k + step]) * f64::from(of_b(step))).sum();
-                let after = if biased { sum + f64::from(bias[j]) } else { sum.max(0.0) };
-                let other = f64::from(residual[i * n + j]);
-                expected.push(if resides { after + other } else { after - other }.max(0.0));
-            }
-            close(&found[0], &expected, k)
-        };
+    let check = |(([m, k, n], form), a, b, bias, residual): Product| {
+        let (known, turned, biased, resides) = form;
+        let b_shape = if turned { [n, k] } else { [k, n] };
+        let mut sketch = Sketch::new("product").input("a", Element::Fp32, &extents(&[m, k]));
+        let mut inputs = vec![floats(&[m, k], &a)];
+        if known {
+            sketch = sketch.constant("b", floats(&b_shape, &b));
+        } else {
+            sketch = sketch.input("b", Element::Fp32, &extents(&b_shape));
+            inputs.push(floats(&b_shape, &b));
+        }
+        sketch = sketch.input("r", Element::Fp32, &extents(&[m, n])).constant("c", floats(&[n], &bias));
+        inputs.push(floats(&[m, n], &residual));
+        sketch = sketch.op_with("Gemm", "a b", "p", [("transB", Attribute::Int(i64::from(turned)))]);
+        sketch = if biased { sketch.op("Add", "p c", "q") } else { sketch.op("Relu", "p", "q") };
+        sketch = if resides { sketch.op("Add", "r q", "s") } else { sketch.op("Sub", "q r", "s") };
+        let found = gpu.run(sketch.op("Relu", "s", "y").output("y"), &inputs).unwrap();
+        let mut expected = Vec::new();
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let of_b = |step: usize| if turned { b[j * k + step] } else { b[step * n + j] };
+            let sum: f64 = (0..k).map(|step| f64::from(a[i * k + step]) * f64::from(of_b(step))).sum();
+            let after = if biased { sum + f64::from(bias[j]) } else { sum.max(0.0) };
+            let other = f64::from(residual[i * n + j]);
+            expected.push(if resides { after + other } else { after - other }.max(0.0));
+        }
+        close(&found[0], &expected, k)
+    };
     random(24).run(&case, check).unwrap();
 }
 
@@ -97,9 +99,9 @@ fn convolutions() {
         let along = |extent: usize| (extent + 2 * pad - kernel) / stride + 1;
         let mut expected = Vec::new();
         for image in 0..n {
-            for channel in 0..groups * out {
+            for (channel, &bias) in bias.iter().enumerate() {
                 for (row, column) in (0..along(h)).flat_map(|row| (0..along(w)).map(move |column| (row, column))) {
-                    let mut sum = f64::from(bias[channel]);
+                    let mut sum = f64::from(bias);
                     for (inner, i, j) in
                         (0..c).flat_map(|inner| (0..kernel).flat_map(move |i| (0..kernel).map(move |j| (inner, i, j))))
                     {
