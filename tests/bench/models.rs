@@ -6,7 +6,7 @@ use crate::{
 };
 use burst_adapters::{cpu::CpuAccelerator, onnx};
 use burst_host::{
-    nouns::{Extent, Spec, Tensor},
+    nouns::{Extent, Fault, Spec, Tensor},
     ports::{Accelerator, Program},
 };
 use std::{
@@ -29,7 +29,7 @@ pub fn measure(flags: &Flags, report: &mut Report) {
     for model in MODELS.into_iter().filter(|model| written(model)) {
         for threads in [1, 2] {
             let accelerator = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-            let ours = Loaded::new(&accelerator, model, 1).times(flags.pick(3, RUNS_MIN));
+            let ours = Loaded::new(&accelerator, model, 1).unwrap().times(flags.pick(3, RUNS_MIN));
             let metric = format!("model_{model}_ms_t{threads}");
             let peer_value = onnx_runtime(model, threads, 1);
             let (value, n) = (Some(median(&ours)), ours.len());
@@ -54,7 +54,8 @@ pub struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
-    pub fn new(accelerator: &'a dyn Accelerator, model: &str, batch: usize) -> Self {
+    /// Fails where the accelerator can't take so large a batch.
+    pub fn new(accelerator: &'a dyn Accelerator, model: &str, batch: usize) -> Result<Self, Fault> {
         let models = root().join("target/models");
         let bytes = fs::read(models.join(format!("{model}.onnx"))).unwrap();
         let mut graph = onnx::decode(&bytes.into(), &onnx::Limits::default()).unwrap();
@@ -63,10 +64,10 @@ impl<'a> Loaded<'a> {
             let ports = graph.inputs.iter_mut().chain(&mut graph.outputs);
             ports.filter_map(|port| port.shape.as_mut()).for_each(|shape| shape[0] = Extent::Fixed(batch));
         }
-        let program = block_on(accelerator.load(&graph)).unwrap();
+        let program = block_on(accelerator.load(&graph))?;
         let read = |name: &str| npy::read(&models.join(format!("{model}.{name}.npy"))).unwrap();
         let inputs = program.signature().inputs.iter().map(|port| repeated(&read(&port.name), batch)).collect();
-        Self { accelerator, program, inputs }
+        Ok(Self { accelerator, program, inputs })
     }
 
     /// Milliseconds of a run, from inputs in host memory to outputs there.

@@ -13,22 +13,30 @@ fn part(index: u32) -> mat4x4<f32> {
     }
 }
 
-// The tile's first sum belongs to this row and column of a matrix of rows × columns that begins at `start`.
+fn quad_of(quads: mat4x4<f32>, index: u32) -> vec4<f32> {
+    switch index {
+        case 0u: { return quads[0]; }
+        case 1u: { return quads[1]; }
+        case 2u: { return quads[2]; }
+        default: { return quads[3]; }
+    }
+}
+
+// The tile's first sum belongs to this row and column of a matrix of rows × columns that begins at `start`. Loops, though
+// they are short: drivers that compute on the CPU take a second to compile what is spelled out, and arrays that are indexed
+// by loops leave the registers.
 fn store(start: u32, row: u32, column: u32, rows: u32, columns: u32) {
     for (var index = 0u; index < 8u; index++) {
-        let quads = part(index);
-        let first = column + 4u * index;
+        var quads = part(index);
         if BY_ROWS {
-            let turned = transpose(quads);
-            finish(start, row, first, rows, columns, turned[0]);
-            finish(start, row + 1u, first, rows, columns, turned[1]);
-            finish(start, row + 2u, first, rows, columns, turned[2]);
-            finish(start, row + 3u, first, rows, columns, turned[3]);
-        } else {
-            finish(start, row, first, rows, columns, quads[0]);
-            finish(start, row, first + 1u, rows, columns, quads[1]);
-            finish(start, row, first + 2u, rows, columns, quads[2]);
-            finish(start, row, first + 3u, rows, columns, quads[3]);
+            quads = transpose(quads);
+        }
+        for (var i = 0u; i < 4u; i++) {
+            if BY_ROWS {
+                finish(start, row + i, column + 4u * index, rows, columns, quad_of(quads, i));
+            } else {
+                finish(start, row, column + 4u * index + i, rows, columns, quad_of(quads, i));
+            }
         }
     }
 }
