@@ -11,7 +11,7 @@ use super::{
 };
 use burst_host::nouns::{Element, Fault, Spec};
 
-/// Rows that are sorted by counting: more make fewer steps, each longer.
+/// Short rows that are sorted by counting: more make fewer steps, each longer.
 const BLOCK: usize = 32;
 
 /// Runs of rows, each ranked on its own.
@@ -53,17 +53,18 @@ pub fn ranking(
     kept: usize,
     largest: bool,
 ) -> Result<Placed, Halt> {
-    // A row is compared with as many as a block has, element by element; halving takes no more rounds.
-    if BLOCK.saturating_mul(1 + runs.row) > ITERATIONS_MAX {
-        return Err(node.unsupported(&format!("rows of {} elements", runs.row)));
+    let comparisons = ITERATIONS_MAX / (1 + runs.row);
+    // Halving the largest blocks that are merged.
+    if comparisons <= runs.length.max(2).ilog2() as usize {
+        return Err(node.unsupported(&format!("{} rows of {} elements", runs.length, runs.row)));
     }
+    let mut rows = BLOCK.min(comparisons);
     let constants = runs.constants(largest)?;
-    let mut before = Entries { run: runs.length, block: BLOCK };
-    let mut after = Entries::kept(runs.length, BLOCK, kept);
+    let mut before = Entries { run: runs.length, block: rows };
+    let mut after = Entries::kept(runs.length, rows, kept);
     let (parameters, groups) = runs.step(&before, &after);
     let spec = spec(node, runs.count, after.run)?;
     let mut order = planner.dispatch(Kernel::new(Shader::Sort, constants), parameters, &[runs.x], spec, groups)?;
-    let mut rows = BLOCK;
     while rows < runs.length {
         rows *= 2;
         before = after;

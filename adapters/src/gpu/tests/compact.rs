@@ -2,7 +2,7 @@
 
 use super::lavapipe::{Lavapipe, floats, longs, random};
 use crate::conformance::Sketch;
-use burst_host::nouns::{Attribute, Element, Tensor};
+use burst_host::nouns::{Attribute, Element, Fault, Tensor};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -83,6 +83,48 @@ fn unique(rows: &[Vec<i64>], sorted: bool) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
     (first, (0..rows.len()).map(of).collect(), counts)
 }
 
+/// Finds what differs in a tensor along an axis, or among all elements.
+fn differs(gpu: &Lavapipe, shape: &[usize], values: &[i64], axis: Option<usize>, sorted: bool) {
+    let mut attributes = vec![("sorted", Attribute::Int(i64::from(sorted)))];
+    attributes.extend(axis.map(|axis| ("axis", Attribute::Int(axis as i64))));
+    let mut sketch = Sketch::new("unique");
+    let extents = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+    sketch = sketch.input("x", Element::I64, &extents);
+    sketch = match <[_; 2]>::try_from(attributes) {
+        Ok(both) => sketch.op_with("Unique", "x", "y first members counts", both),
+        Err(mut one) => sketch.op_with("Unique", "x", "y first members counts", [one.remove(0)]),
+    };
+    for name in ["y", "first", "members", "counts"] {
+        sketch = sketch.output(name);
+    }
+    let found = gpu.run(sketch, &[longs(shape, values)]).unwrap();
+    let slice = |at: usize| match axis {
+        None => vec![values[at]],
+        Some(axis) => {
+            let inside = |place: &usize| coordinates(*place, shape)[axis] == at as i64;
+            (0..values.len()).filter(inside).map(|place| values[place]).collect()
+        }
+    };
+    let rows: Vec<Vec<i64>> = (0..axis.map_or(values.len(), |axis| shape[axis])).map(slice).collect();
+    let (first, members, counts) = unique(&rows, sorted);
+    let numbers = |index: usize| found[index].to_vec::<i64>().unwrap();
+    assert_eq!(numbers(1), first.clone());
+    assert_eq!(numbers(2), members);
+    assert_eq!(numbers(3), counts);
+    let inside = |place: &usize| first.contains(&coordinates(*place, shape)[axis.unwrap_or(0)]);
+    match axis {
+        None => assert_eq!(numbers(0), first.iter().map(|&at| values[at as usize]).collect::<Vec<_>>()),
+        Some(_) => {
+            let mut kept: Vec<i64> = (0..values.len()).filter(inside).map(|place| values[place]).collect();
+            let mut y = numbers(0);
+            // Slices come in the order of their groups; which elements they hold does not depend on it.
+            kept.sort_unstable();
+            y.sort_unstable();
+            assert_eq!(y, kept);
+        }
+    }
+}
+
 #[test]
 fn finds_what_differs() {
     let Some(gpu) = Lavapipe::open() else { return };
@@ -92,47 +134,22 @@ fn finds_what_differs() {
     });
     random(24)
         .run(&case, |(shape, values, axis, sorted)| {
-            let mut attributes = vec![("sorted", Attribute::Int(i64::from(sorted)))];
-            attributes.extend(axis.map(|axis| ("axis", Attribute::Int(axis as i64))));
-            let mut sketch = Sketch::new("unique");
-            let extents = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-            sketch = sketch.input("x", Element::I64, &extents);
-            sketch = match <[_; 2]>::try_from(attributes) {
-                Ok(both) => sketch.op_with("Unique", "x", "y first members counts", both),
-                Err(mut one) => sketch.op_with("Unique", "x", "y first members counts", [one.remove(0)]),
-            };
-            for name in ["y", "first", "members", "counts"] {
-                sketch = sketch.output(name);
-            }
-            let found = gpu.run(sketch, &[longs(&shape, &values)]).unwrap();
-            let slice = |at: usize| match axis {
-                None => vec![values[at]],
-                Some(axis) => {
-                    let inside = |place: &usize| coordinates(*place, &shape)[axis] == at as i64;
-                    (0..values.len()).filter(inside).map(|place| values[place]).collect()
-                }
-            };
-            let rows: Vec<Vec<i64>> = (0..axis.map_or(values.len(), |axis| shape[axis])).map(slice).collect();
-            let (first, members, counts) = unique(&rows, sorted);
-            let numbers = |index: usize| found[index].to_vec::<i64>().unwrap();
-            prop_assert_eq!(numbers(1), first.clone());
-            prop_assert_eq!(numbers(2), members);
-            prop_assert_eq!(numbers(3), counts);
-            let inside = |place: &usize| first.contains(&coordinates(*place, &shape)[axis.unwrap_or(0)]);
-            match axis {
-                None => prop_assert_eq!(numbers(0), first.iter().map(|&at| values[at as usize]).collect::<Vec<_>>()),
-                Some(_) => {
-                    let mut kept: Vec<i64> = (0..values.len()).filter(inside).map(|place| values[place]).collect();
-                    let mut y = numbers(0);
-                    // Slices come in the order of their groups; which elements they hold does not depend on it.
-                    kept.sort_unstable();
-                    y.sort_unstable();
-                    prop_assert_eq!(y, kept);
-                }
-            }
+            differs(&gpu, &shape, &values, axis, sorted);
             Ok(())
         })
         .unwrap();
+}
+
+/// Rows of which a block can't be compared in one dispatch.
+#[test]
+fn finds_long_rows_that_differ() {
+    let Some(gpu) = Lavapipe::open() else { return };
+    let (count, row) = (35, 7_000);
+    let values: Vec<i64> = (0..count * row).map(|at| i64::from(at % row == row - 1) * (at / row % 5) as i64).collect();
+    differs(&gpu, &[count, row], &values, Some(0), true);
+    let fault = gpu.apply("Unique", &[Some(longs(&[2, 40_000], &[0; 80_000]))], "y", [("axis", Attribute::Int(0))]);
+    let refused = "operator `Unique` on the GPU: 2 rows of 40000 elements";
+    assert_eq!(fault.unwrap_err(), Fault::Unsupported(refused.into()));
 }
 
 /// What follows a counted shape goes on, and so does a second count; runs with other counts do not disturb each other.
