@@ -168,6 +168,7 @@ impl Shader {
         const OVERLAP: &str = include_str!("shaders/overlap.wgsl");
         const TILE: &str = include_str!("shaders/tile.wgsl");
         const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
+        const WINDOW: &str = include_str!("shaders/window.wgsl");
         const STORE: &str = include_str!("shaders/store.wgsl");
         const COPY: &str = include_str!("shaders/copy.wgsl");
         const SCORES: &str = include_str!("shaders/scores.wgsl");
@@ -181,13 +182,13 @@ impl Shader {
             Self::Join => &[GRID, include_str!("shaders/join.wgsl")],
             Self::Gather => &[GRID, include_str!("shaders/gather.wgsl")],
             Self::MatMul => &[TILE, EPILOGUE, STORE, include_str!("shaders/matmul.wgsl")],
-            Self::Conv => &[TILE, EPILOGUE, STORE, include_str!("shaders/conv.wgsl")],
-            Self::Depthwise => &[GRID, EPILOGUE, include_str!("shaders/depthwise.wgsl")],
+            Self::Conv => &[TILE, EPILOGUE, STORE, WINDOW, include_str!("shaders/conv.wgsl")],
+            Self::Depthwise => &[GRID, EPILOGUE, WINDOW, include_str!("shaders/depthwise.wgsl")],
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
             Self::Reduce => &[GRID, RUN, include_str!("shaders/reduce.wgsl")],
             Self::Fold(_) => &[GRID, RUN, include_str!("shaders/fold.wgsl")],
             Self::Product(_) => &[GRID, include_str!("shaders/product.wgsl")],
-            Self::Correlate => &[GRID, include_str!("shaders/correlate.wgsl")],
+            Self::Correlate => &[GRID, WINDOW, include_str!("shaders/correlate.wgsl")],
             Self::PackedMatMul => &[include_str!("shaders/packed_matmul.wgsl")],
             Self::Softmax => &[GRID, RUN, ROUND16, include_str!("shaders/softmax.wgsl")],
             Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
@@ -222,7 +223,7 @@ impl Shader {
             Self::Volume => &[include_str!("shaders/volume.wgsl")],
             Self::GridSample => &[GRID, include_str!("shaders/grid_sample.wgsl")],
             Self::RoiAlign => &[GRID, include_str!("shaders/roi_align.wgsl")],
-            Self::Deform => &[GRID, include_str!("shaders/deform.wgsl")],
+            Self::Deform => &[GRID, WINDOW, include_str!("shaders/deform.wgsl")],
             Self::Determinant => &[GRID, include_str!("shaders/determinant.wgsl")],
             Self::Taps => &[GRID, include_str!("shaders/taps.wgsl")],
         }

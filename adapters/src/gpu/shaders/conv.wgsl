@@ -9,18 +9,7 @@ struct Parameters {
     // Quads of a group's weights, and of a block's.
     group_quads: u32,
     block_quads: u32,
-    h_in: u32,
-    w_in: u32,
-    h_out: u32,
-    w_out: u32,
-    kh: u32,
-    kw: u32,
-    stride_h: u32,
-    stride_w: u32,
-    pad_h: u32,
-    pad_w: u32,
-    dilation_h: u32,
-    dilation_w: u32,
+    window: Window,
     epilogue: Epilogue,
 }
 
@@ -33,20 +22,21 @@ struct Parameters {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let window = parameters.window;
     let pixel = (group.x * LANES + lane) * ROWS;
     let family = group.z % parameters.groups;
-    let plane = parameters.h_in * parameters.w_in;
-    let pixels = parameters.h_out * parameters.w_out;
+    let plane = window.h_in * window.w_in;
+    let pixels = window.h_out * window.w_out;
     // Pixels beyond the last are the last again: a subgroup stays together.
     let places = min(vec4(pixel) + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
-    let top = vec4<i32>(places / parameters.w_out * parameters.stride_h) - vec4(i32(parameters.pad_h));
-    let left = vec4<i32>(places % parameters.w_out * parameters.stride_w) - vec4(i32(parameters.pad_w));
+    let top = vec4<i32>(places / window.w_out * window.stride_h) - vec4(i32(window.pad_h));
+    let left = vec4<i32>(places % window.w_out * window.stride_w) - vec4(i32(window.pad_w));
     var quad = family * parameters.group_quads + group.y * parameters.block_quads;
-    for (var tap = 0u; tap < parameters.kh * parameters.kw; tap++) {
-        let rows = top + vec4(i32(tap / parameters.kw * parameters.dilation_h));
-        let columns = left + vec4(i32(tap % parameters.kw * parameters.dilation_w));
-        let inside = (rows >= vec4(0)) & (rows < vec4(i32(parameters.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(parameters.w_in)));
-        var at = select(vec4(0u), vec4<u32>(rows * i32(parameters.w_in) + columns), inside);
+    for (var tap = 0u; tap < window.kh * window.kw; tap++) {
+        let rows = top + vec4(i32(tap / window.kw * window.dilation_h));
+        let columns = left + vec4(i32(tap % window.kw * window.dilation_w));
+        let inside = (rows >= vec4(0)) & (rows < vec4(i32(window.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(window.w_in)));
+        var at = select(vec4(0u), vec4<u32>(rows * i32(window.w_in) + columns), inside);
         at += vec4(group.z * parameters.c_in * plane);
         for (var channel = 0u; channel < parameters.c_in; channel++) {
             let values = select(vec4(0.0), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), inside);

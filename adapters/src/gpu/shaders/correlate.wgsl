@@ -6,18 +6,7 @@ struct Parameters {
     c_in: u32,
     c_out: u32,
     c_group: u32,
-    h_in: u32,
-    w_in: u32,
-    h_out: u32,
-    w_out: u32,
-    kh: u32,
-    kw: u32,
-    stride_h: u32,
-    stride_w: u32,
-    pad_h: u32,
-    pad_w: u32,
-    dilation_h: u32,
-    dilation_w: u32,
+    window: Window,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
@@ -31,24 +20,25 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let window = parameters.window;
     let at = place_in_grid(group, groups, local);
     if at >= parameters.count {
         return;
     }
-    let column = at % parameters.w_out;
-    let row = at / parameters.w_out % parameters.h_out;
-    let plane = at / parameters.w_out / parameters.h_out;
+    let column = at % window.w_out;
+    let row = at / window.w_out % window.h_out;
+    let plane = at / window.w_out / window.h_out;
     let channel = plane % parameters.c_out;
     let families = parameters.c_out / parameters.c_group;
     let family = plane / parameters.c_out * families + channel / parameters.c_group;
-    let taps = parameters.kh * parameters.kw;
+    let taps = window.kh * window.kw;
     var sum = 0;
     for (var step = 0u; step < parameters.c_in * taps; step++) {
         let tap = step % taps;
-        let source = i32(row * parameters.stride_h + tap / parameters.kw * parameters.dilation_h) - i32(parameters.pad_h);
-        let across = i32(column * parameters.stride_w + tap % parameters.kw * parameters.dilation_w) - i32(parameters.pad_w);
-        if source >= 0 && source < i32(parameters.h_in) && across >= 0 && across < i32(parameters.w_in) {
-            let line = ((family * parameters.c_in + step / taps) * parameters.h_in + u32(source)) * parameters.w_in;
+        let source = i32(row * window.stride_h + tap / window.kw * window.dilation_h) - i32(window.pad_h);
+        let across = i32(column * window.stride_w + tap % window.kw * window.dilation_w) - i32(window.pad_w);
+        if source >= 0 && source < i32(window.h_in) && across >= 0 && across < i32(window.w_in) {
+            let line = ((family * parameters.c_in + step / taps) * window.h_in + u32(source)) * window.w_in;
             sum += x[line + u32(across)] * weights[channel * parameters.c_in * taps + step];
         }
     }

@@ -8,18 +8,7 @@ struct Parameters {
     channels: u32,
     // Output channels of one input channel.
     multiplier: u32,
-    h_in: u32,
-    w_in: u32,
-    h_out: u32,
-    w_out: u32,
-    kh: u32,
-    kw: u32,
-    stride_h: u32,
-    stride_w: u32,
-    pad_h: u32,
-    pad_w: u32,
-    dilation_h: u32,
-    dilation_w: u32,
+    window: Window,
     epilogue: Epilogue,
 }
 
@@ -36,7 +25,8 @@ fn of_x(at: u32) -> f32 {
 
 // Quads of a row of the input, zeros beside it.
 fn quad(line: u32, column: i32) -> vec4<f32> {
-    if column < 0 || column >= i32(parameters.w_in) {
+    let window = parameters.window;
+    if column < 0 || column >= i32(window.w_in) {
         return vec4(0.0);
     }
     return x[(line + u32(column)) / 4u];
@@ -58,37 +48,39 @@ fn shifted(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, places: i32) -> vec4<f32> {
 }
 
 fn along_rows(input: u32, channel: u32, pixel: u32) -> vec4<f32> {
-    let top = i32(pixel / parameters.w_out) - i32(parameters.pad_h);
-    let left = i32(pixel % parameters.w_out);
-    var weight = channel * parameters.kh * parameters.kw;
+    let window = parameters.window;
+    let top = i32(pixel / window.w_out) - i32(window.pad_h);
+    let left = i32(pixel % window.w_out);
+    var weight = channel * window.kh * window.kw;
     var sum = vec4(0.0);
-    for (var tap_row = 0u; tap_row < parameters.kh; tap_row++) {
+    for (var tap_row = 0u; tap_row < window.kh; tap_row++) {
         let row = top + i32(tap_row);
-        if row >= 0 && row < i32(parameters.h_in) {
-            let line = input + u32(row) * parameters.w_in;
+        if row >= 0 && row < i32(window.h_in) {
+            let line = input + u32(row) * window.w_in;
             let before = quad(line, left - 4);
             let here = quad(line, left);
             let next = quad(line, left + 4);
-            for (var tap = 0u; tap < parameters.kw; tap++) {
-                sum += shifted(before, here, next, i32(tap) - i32(parameters.pad_w)) * weights[weight + tap];
+            for (var tap = 0u; tap < window.kw; tap++) {
+                sum += shifted(before, here, next, i32(tap) - i32(window.pad_w)) * weights[weight + tap];
             }
         }
-        weight += parameters.kw;
+        weight += window.kw;
     }
     return sum;
 }
 
 fn one_by_one(input: u32, channel: u32, pixel: u32) -> vec4<f32> {
-    let places = min(vec4(pixel) + vec4(0u, 1u, 2u, 3u), vec4(parameters.h_out * parameters.w_out - 1u));
-    let top = vec4<i32>(places / parameters.w_out * parameters.stride_h) - vec4(i32(parameters.pad_h));
-    let left = vec4<i32>(places % parameters.w_out * parameters.stride_w) - vec4(i32(parameters.pad_w));
-    let taps = parameters.kh * parameters.kw;
+    let window = parameters.window;
+    let places = min(vec4(pixel) + vec4(0u, 1u, 2u, 3u), vec4(window.h_out * window.w_out - 1u));
+    let top = vec4<i32>(places / window.w_out * window.stride_h) - vec4(i32(window.pad_h));
+    let left = vec4<i32>(places % window.w_out * window.stride_w) - vec4(i32(window.pad_w));
+    let taps = window.kh * window.kw;
     var sum = vec4(0.0);
     for (var tap = 0u; tap < taps; tap++) {
-        let rows = top + vec4(i32(tap / parameters.kw * parameters.dilation_h));
-        let columns = left + vec4(i32(tap % parameters.kw * parameters.dilation_w));
-        let inside = (rows >= vec4(0)) & (rows < vec4(i32(parameters.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(parameters.w_in)));
-        let at = input + select(vec4(0u), vec4<u32>(rows * i32(parameters.w_in) + columns), inside);
+        let rows = top + vec4(i32(tap / window.kw * window.dilation_h));
+        let columns = left + vec4(i32(tap % window.kw * window.dilation_w));
+        let inside = (rows >= vec4(0)) & (rows < vec4(i32(window.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(window.w_in)));
+        let at = input + select(vec4(0u), vec4<u32>(rows * i32(window.w_in) + columns), inside);
         let values = select(vec4(0.0), vec4(of_x(at.x), of_x(at.y), of_x(at.z), of_x(at.w)), inside);
         sum += values * weights[channel * taps + tap];
     }
@@ -101,17 +93,18 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let window = parameters.window;
     let id = place_in_grid(group, groups, local);
     if id >= parameters.count {
         return;
     }
-    let pixels = parameters.h_out * parameters.w_out;
+    let pixels = window.h_out * window.w_out;
     let quads = (pixels + 3u) / 4u;
     let pixel = id % quads * 4u;
     // Counts images too.
     let plane = id / quads;
     let channel = plane % parameters.channels;
-    let input = plane / parameters.multiplier * parameters.h_in * parameters.w_in;
+    let input = plane / parameters.multiplier * window.h_in * window.w_in;
     var sum: vec4<f32>;
     if ALIGNED {
         sum = along_rows(input, channel, pixel);
