@@ -16,6 +16,7 @@ mod lasting;
 mod lower;
 mod memory;
 mod model;
+mod node;
 mod plan;
 mod planner;
 mod product;
