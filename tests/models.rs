@@ -81,6 +81,12 @@ fn yolo_on_the_gpu_equals_onnx_runtime() {
     on_the_gpu("yolo320", &["images"], &["detections"]);
 }
 
+/// Down to the boxes that stay: how many there are is known only once they were counted.
+#[test]
+fn a_detector_with_its_end_on_the_gpu_equals_onnx_runtime() {
+    on_the_gpu("yolo320_nms", &["images"], &["found"]);
+}
+
 #[test]
 fn minilm_on_the_gpu_equals_onnx_runtime() {
     on_the_gpu("minilm_l6_s128", &["input_ids", "attention_mask"], &["last_hidden_state"]);

@@ -26,6 +26,8 @@ SECONDS_MAX = 10
 LINEAR, RELU, SILU = 1.0, 2.0, 2.5
 # Residual branches are quieter, or depth would compound them.
 RESIDUAL = 0.4
+# Of a detector: the most that two boxes may overlap, the least score.
+THRESHOLDS = 0.45, 0.9
 # SiLU has no stable scale of its own: with smaller biases its layers fade out or blow up.
 BIAS = 0.3
 
@@ -141,7 +143,24 @@ def resnet50(net):
 
 
 def yolo320(net):
-    """YOLOv8n's layers (ultralytics, yolov8.yaml at width 0.25, depth 0.33) at 320x320."""
+    """YOLOv8n at 320x320, every place with a box and its classes."""
+    detect(net)
+    return net.model("detections", [1, 84, 2100])
+
+
+def yolo320_nms(net):
+    """The same with its end: boxes that overlap no likelier one, a row each with its score."""
+    boxes, scores = net.op("Split", detect(net), net.integers(4, 80), outputs=2, axis=1)
+    boxes = net.op("Transpose", boxes, perm=[0, 2, 1])
+    kept = net.op("NonMaxSuppression", boxes, scores, net.integers(2), *map(net.floats, THRESHOLDS), center_point_box=1)
+    numbers = net.op("Gather", kept, net.integers(2), axis=1)
+    found = net.op("GatherND", net.op("Squeeze", boxes, net.integers(0)), numbers)
+    concat(net, found, net.op("Unsqueeze", net.op("GatherND", scores, kept), net.integers(1)))
+    return net.model("found", ["places", 5])
+
+
+def detect(net):
+    """YOLOv8n's layers (ultralytics, yolov8.yaml at width 0.25, depth 0.33)."""
     x = net.input("images", net.rng.random((1, 3, 320, 320), np.float32))
     x = silu(net, x, 3, 16, 3, stride=2)
     x = c2f(net, silu(net, x, 16, 32, 3, stride=2), 32, 32, 1)
@@ -156,8 +175,7 @@ def yolo320(net):
 
     heads = [head(net, n3, 64, 40), head(net, n4, 128, 20), head(net, n5, 256, 10)]
     boxes, classes = net.op("Split", concat(net, *heads, axis=2), net.integers(64, 80), outputs=2, axis=1)
-    concat(net, corners(net, boxes), net.op("Sigmoid", classes))
-    return net.model("detections", [1, 84, 2100])
+    return concat(net, corners(net, boxes), net.op("Sigmoid", classes))
 
 
 def silu(net, *layer, gain=SILU, **options):
@@ -315,7 +333,7 @@ def recall(net, layer, at, now, here, hidden, cache):
     return net.op("Reshape", mixed, net.integers(1, 1, heads * head))
 
 
-MODELS = {build.__name__: build for build in (mobilenetv2, resnet50, yolo320, minilm_l6_s128, gpt2_l8_c64)}
+MODELS = {build.__name__: build for build in (mobilenetv2, resnet50, yolo320, yolo320_nms, minilm_l6_s128, gpt2_l8_c64)}
 
 
 def main():

@@ -25,6 +25,19 @@ pub fn check(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -> Result<
     }
 }
 
+/// Numbers that are drawn are other ones each time: the expected type and shape, and nothing but 0 and 1. How they are
+/// spread is tested where many are drawn, beside the accelerators.
+pub fn check_drawn(found: &Tensor, expected: &Tensor) -> Result<(), String> {
+    if found.spec() != expected.spec() {
+        return Err(format!("{}, expected {}", found.spec(), expected.spec()));
+    }
+    let bits = |numbers: &[f64]| numbers.iter().all(|number| [0.0, 1.0].contains(number));
+    match floats(found) {
+        Some(numbers) if !bits(&numbers) => Err("a number that is neither 0 nor 1".into()),
+        _ => Ok(()),
+    }
+}
+
 /// The numbers of a float tensor on the host.
 fn floats(tensor: &Tensor) -> Option<Vec<f64>> {
     match tensor.spec().element {

@@ -42,11 +42,18 @@ pub fn steady(draft: &Draft) -> Vec<bool> {
     let mut steady: Vec<bool> = draft.storages.iter().map(constant).collect();
     let mut written = vec![false; steady.len()];
     for step in &draft.steps {
-        let (to, whole) = (step.write(), step.reads().iter().all(|&storage| steady[storage]));
+        let to = step.write();
+        let whole = !every_run(draft, to) && step.reads().iter().all(|&storage| steady[storage]);
         steady[to] = whole && (steady[to] || !written[to]);
         written[to] = true;
     }
     steady
+}
+
+/// Whether each run writes it anew, whatever from.
+fn every_run(draft: &Draft, storage: StorageId) -> bool {
+    let checked = draft.checks.word.as_ref().is_some_and(|word| word.storage == storage);
+    checked || matches!(draft.storages[storage], Storage::State(_))
 }
 
 /// The constants that steps begin with.
@@ -95,7 +102,7 @@ async fn made(
         Ok((spec, storage))
     };
     let outputs = wanted.iter().map(output).collect::<Result<_, Fault>>()?;
-    let mut once = Draft { storages: draft.storages.clone(), inputs: Vec::new(), steps, outputs };
+    let mut once = Draft { storages: draft.storages.clone(), inputs: Vec::new(), steps, outputs, ..Draft::default() };
     once.prune();
     // What is only read here does not stay on the device.
     let plan = once.assemble(gpu, memory, &Weights::default()).await?;

@@ -47,6 +47,11 @@ pub enum Shader {
     Suppress,
     Keep,
     Selected,
+    Check,
+    Random,
+    Advance,
+    Multinomial,
+    Grams,
     Cumulate(Lane),
     Triangle,
     Pick,
@@ -141,6 +146,11 @@ impl Shader {
         Self::Suppress,
         Self::Keep,
         Self::Selected,
+        Self::Check,
+        Self::Random,
+        Self::Advance,
+        Self::Multinomial,
+        Self::Grams,
         Self::Cumulate(Lane::F32),
         Self::Triangle,
         Self::Pick,
@@ -210,6 +220,11 @@ impl Shader {
             Self::Suppress => &[GRID, OVERLAP, include_str!("shaders/suppress.wgsl")],
             Self::Keep => &[GRID, OVERLAP, include_str!("shaders/keep.wgsl")],
             Self::Selected => &[GRID, include_str!("shaders/selected.wgsl")],
+            Self::Check => &[GRID, include_str!("shaders/check.wgsl")],
+            Self::Random => &[GRID, include_str!("shaders/random.wgsl")],
+            Self::Advance => &[include_str!("shaders/advance.wgsl")],
+            Self::Multinomial => &[GRID, include_str!("shaders/multinomial.wgsl")],
+            Self::Grams => &[GRID, include_str!("shaders/grams.wgsl")],
             Self::Cumulate(_) => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
@@ -230,7 +245,7 @@ impl Shader {
     }
 
     /// Where it computes; `None` where it needs no lane's arithmetic.
-    fn lane(self) -> Option<Lane> {
+    pub fn lane(self) -> Option<Lane> {
         match self {
             Self::Pointwise(lane) | Self::Fold(lane) | Self::Product(lane) => Some(lane),
             Self::Arg(lane) | Self::Scatter(lane) | Self::Cumulate(lane) => Some(lane),

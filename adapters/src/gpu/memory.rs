@@ -1,11 +1,11 @@
 //! Device memory: buffers that hold tensors, booked before they are there, and kept for the next tensor when the last
 //! one lets go.
 
-use super::device::Gpu;
+use super::{device::Gpu, doubt::Doubt};
 use burst_host::nouns::{Charge, Fault, Ledger, Resident, Spec};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 use wgpu::BufferUsages;
 
@@ -25,12 +25,23 @@ pub struct Block {
     room: Option<Charge>,
     /// The holder's account.
     _booked: Charge,
+    doubts: OnceLock<Vec<Arc<Doubt>>>,
     shelf: Arc<Shelf>,
 }
 
 impl Resident for Block {}
 
 impl Block {
+    /// Notes what may be wrong with the contents.
+    pub fn doubt(&self, doubts: Vec<Arc<Doubt>>) {
+        self.doubts.get_or_init(|| doubts);
+    }
+
+    /// What may be wrong with the contents, as far as it was not read yet.
+    pub fn doubts(&self) -> impl Iterator<Item = &Arc<Doubt>> {
+        self.doubts.get().into_iter().flatten().filter(|doubt| !doubt.is_settled())
+    }
+
     /// Whether the block is of this device, and not of one that was lost.
     pub fn is_of(&self, gpu: &Gpu) -> bool {
         Arc::ptr_eq(&self.shelf, &gpu.shelf)
@@ -81,7 +92,13 @@ impl Memory {
             Some(kept) => kept,
             None => self.shelf.create(gpu, size).await?,
         };
-        Ok(Arc::new(Block { buffer, room: Some(room), _booked: booked, shelf: self.shelf.clone() }))
+        Ok(Arc::new(Block {
+            buffer,
+            room: Some(room),
+            _booked: booked,
+            doubts: OnceLock::new(),
+            shelf: self.shelf.clone(),
+        }))
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod chain;
 mod device;
+mod doubt;
 mod flights;
 mod fold;
 mod fuse;
 mod hoist;
 mod inside;
+mod iterations;
 mod kernels;
 mod lasting;
 mod lower;

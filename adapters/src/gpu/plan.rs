@@ -3,6 +3,7 @@
 use super::{
     chain::Chain,
     device::Gpu,
+    doubt::{self, Checks, Doubt},
     fuse, hoist,
     kernels::Kernel,
     memory::{self, Block, Memory},
@@ -15,9 +16,6 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
-
-/// The most iterations of one invocation; CPU drivers stop it, without a word, after 65,535.
-pub const ITERATIONS_MAX: usize = 60_000;
 
 /// A block of memory while a plan is made.
 pub type StorageId = usize;
@@ -33,6 +31,8 @@ pub enum Storage {
     Temporary { bytes: u64 },
     /// What was computed from constants when the plan was made.
     Held(Arc<Block>),
+    /// What begins as this, and is changed by each run.
+    State(Tensor),
 }
 
 /// One kernel on some blocks.
@@ -64,6 +64,7 @@ pub struct Draft {
     pub inputs: Vec<Spec>,
     pub steps: Vec<Step>,
     pub outputs: Vec<(Spec, StorageId)>,
+    pub checks: Checks,
 }
 
 /// A plan that can run, from many threads: the queue keeps runs apart.
@@ -71,6 +72,8 @@ pub struct Plan {
     inputs: Vec<(u64, Option<Arc<Block>>)>,
     steps: Vec<Ready>,
     outputs: Vec<Output>,
+    /// The word that checks leave, and what each has to say.
+    checks: Option<(Arc<Block>, Arc<[String]>)>,
     /// What bind groups only refer to.
     _held: Vec<Arc<Block>>,
 }
@@ -127,6 +130,9 @@ impl Draft {
 
     /// Gives memory to what is there, and compiles it.
     pub async fn assemble(self, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<Plan, Fault> {
+        for dispatch in self.steps.iter().filter_map(Step::dispatch) {
+            dispatch.kernel.check_iterations(&dispatch.parameters)?;
+        }
         let blocks = self.allocate(gpu, memory, weights).await?;
         let steps = gpu.guarded(|| self.compile(gpu, &blocks)).await?;
         let input = |(index, spec): (usize, &Spec)| {
@@ -139,13 +145,15 @@ impl Draft {
             Ok(Output { spec: spec.clone(), bytes: memory::bytes(spec)?, from: blocks[storage].clone() })
         };
         let outputs = self.outputs.iter().map(output).collect::<Result<_, Fault>>()?;
-        Ok(Plan { inputs, steps, outputs, _held: blocks.into_values().collect() })
+        let word = self.checks.word.as_ref().and_then(|word| blocks.get(&word.storage).cloned());
+        let checks = word.map(|word| (word, self.checks.whys.into()));
+        Ok(Plan { inputs, steps, outputs, checks, _held: blocks.into_values().collect() })
     }
 
     /// Drops what no output needs.
     pub fn prune(&mut self) {
         let mut needed: Vec<bool> = vec![false; self.storages.len()];
-        self.outputs.iter().for_each(|(_, storage)| needed[*storage] = true);
+        self.lasting().for_each(|storage| needed[storage] = true);
         let mut kept = Vec::new();
         for step in std::mem::take(&mut self.steps).into_iter().rev() {
             if needed[step.write()] {
@@ -190,6 +198,12 @@ impl Draft {
         Ok(blocks)
     }
 
+    /// What is read once everything is done.
+    fn lasting(&self) -> impl Iterator<Item = StorageId> {
+        let outputs = self.outputs.iter().map(|(_, storage)| *storage);
+        outputs.chain(self.checks.word.iter().map(|word| word.storage))
+    }
+
     fn last_uses(&self) -> HashMap<StorageId, usize> {
         let mut last = HashMap::new();
         for (at, step) in self.steps.iter().enumerate() {
@@ -197,7 +211,7 @@ impl Draft {
                 last.insert(storage, at);
             }
         }
-        last.extend(self.outputs.iter().map(|(_, storage)| (*storage, usize::MAX)));
+        last.extend(self.lasting().map(|storage| (storage, usize::MAX)));
         last
     }
 
@@ -211,7 +225,7 @@ impl Draft {
     ) -> Result<Arc<Block>, Fault> {
         let bytes = match &self.storages[storage] {
             Storage::Held(block) => return Ok(block.clone()),
-            Storage::Constant(tensor) => return weights.block(tensor, gpu, memory).await,
+            Storage::Constant(tensor) | Storage::State(tensor) => return weights.block(tensor, gpu, memory).await,
             Storage::Input(index) => return memory.block(gpu, memory::bytes(&self.inputs[*index])?).await,
             Storage::Temporary { bytes } => *bytes,
         };
@@ -280,12 +294,21 @@ impl Plan {
         for output in &self.outputs {
             results.push(memory.block(gpu, output.bytes).await?);
         }
-        gpu.guarded(|| self.submit(gpu, inputs, &results)).await?;
+        let word = match &self.checks {
+            Some((word, _)) => Some(memory.block(gpu, word.buffer.size()).await?),
+            None => None,
+        };
+        let mut doubts = doubt::inherited(gpu, inputs).await?;
+        gpu.guarded(|| self.submit(gpu, inputs, &results, word.as_deref())).await?;
+        doubts.extend(word.zip(self.checks.as_ref()).map(|(word, (_, whys))| Doubt::new(word, whys.clone())));
+        for block in &results {
+            block.doubt(doubts.clone());
+        }
         let tensor = |(output, block): (&Output, Arc<Block>)| Tensor::device(output.spec.clone(), block);
         Ok(self.outputs.iter().zip(results).map(tensor).collect())
     }
 
-    fn submit(&self, gpu: &Gpu, inputs: &[Arc<Block>], results: &[Arc<Block>]) {
+    fn submit(&self, gpu: &Gpu, inputs: &[Arc<Block>], results: &[Arc<Block>], word: Option<&Block>) {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for ((bytes, to), from) in self.inputs.iter().zip(inputs) {
             if let Some(to) = to {
@@ -297,6 +320,9 @@ impl Plan {
         }
         for (output, to) in self.outputs.iter().zip(results) {
             encoder.copy_buffer_to_buffer(&output.from.buffer, 0, &to.buffer, 0, output.bytes);
+        }
+        if let Some(((from, _), to)) = self.checks.as_ref().zip(word) {
+            encoder.copy_buffer_to_buffer(&from.buffer, 0, &to.buffer, 0, Doubt::WORD_BYTES);
         }
         gpu.submit(encoder.finish());
     }

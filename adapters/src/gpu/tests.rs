@@ -2,6 +2,7 @@
 
 mod attention;
 mod compact;
+mod doubt;
 mod element;
 mod faults;
 mod fuse;
@@ -9,6 +10,7 @@ mod lavapipe;
 mod linear_attention;
 mod products;
 mod quantised;
+mod random;
 mod rank;
 mod recurrent;
 mod rounds;

@@ -2,6 +2,7 @@
 
 use super::{
     device::Gpu,
+    doubt::Doubt,
     memory::{self, Block, Memory},
 };
 use burst_host::nouns::{Fault, Resident, Tensor};
@@ -44,16 +45,32 @@ pub async fn download(gpu: &Gpu, tensor: &Tensor) -> Result<Tensor, Fault> {
     let Some(resident) = tensor.resident() else { return Ok(tensor.clone()) };
     let block = ours(gpu, resident)?;
     let spec = tensor.spec().clone();
-    let bytes = spec.bytes().unwrap_or_default();
-    let contents = read(gpu, &block, bytes).await?;
+    let doubts: Vec<_> = block.doubts().cloned().collect();
+    let words = doubts.iter().map(|doubt| (&*doubt.word, Doubt::WORD_BYTES as usize));
+    let parts: Vec<_> = [(&*block, spec.bytes().unwrap_or_default())].into_iter().chain(words).collect();
+    let mut read = read(gpu, &parts).await?.into_iter();
+    let contents = read.next().unwrap_or_default();
+    settled(&doubts, read)?;
     Tensor::host(spec, contents).map_err(|error| Fault::Invalid(error.to_string()))
 }
 
-async fn read(gpu: &Gpu, block: &Block, bytes: usize) -> Result<Bytes, Fault> {
-    if bytes == 0 {
-        return Ok(Bytes::new());
+/// Reads what runs have found, and nothing else.
+pub async fn settle(gpu: &Gpu, doubts: &[Arc<Doubt>]) -> Result<(), Fault> {
+    let parts: Vec<_> = doubts.iter().map(|doubt| (&*doubt.word, Doubt::WORD_BYTES as usize)).collect();
+    settled(doubts, read(gpu, &parts).await?)
+}
+
+fn settled(doubts: &[Arc<Doubt>], words: impl IntoIterator<Item = Bytes>) -> Result<(), Fault> {
+    doubts.iter().zip(words).try_for_each(|(doubt, word)| doubt.settle(&word))
+}
+
+/// So many bytes of each block, all at once.
+async fn read(gpu: &Gpu, parts: &[(&Block, usize)]) -> Result<Vec<Bytes>, Fault> {
+    let padded = |bytes: usize| (bytes as u64).next_multiple_of(4);
+    let size = parts.iter().map(|(_, bytes)| padded(*bytes)).sum();
+    if size == 0 {
+        return Ok(vec![Bytes::new(); parts.len()]);
     }
-    let size = (bytes as u64).next_multiple_of(4);
     let staging = gpu
         .guarded(|| {
             let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -63,7 +80,11 @@ async fn read(gpu: &Gpu, block: &Block, bytes: usize) -> Result<Bytes, Fault> {
                 mapped_at_creation: false,
             });
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            encoder.copy_buffer_to_buffer(&block.buffer, 0, &staging, 0, size);
+            let mut to = 0;
+            for (block, bytes) in parts.iter().filter(|(_, bytes)| *bytes > 0) {
+                encoder.copy_buffer_to_buffer(&block.buffer, 0, &staging, to, padded(*bytes));
+                to += padded(*bytes);
+            }
             gpu.submit(encoder.finish());
             staging
         })
@@ -73,5 +94,11 @@ async fn read(gpu: &Gpu, block: &Block, bytes: usize) -> Result<Bytes, Fault> {
     gpu.settle().await?;
     mapped.await.map_err(|_| Fault::DeviceLost)?.map_err(|_| Fault::DeviceLost)?;
     let view = staging.get_mapped_range(..).map_err(|_| Fault::DeviceLost)?;
-    Ok(Bytes::copy_from_slice(&view[..bytes]))
+    let mut from = 0;
+    let part = |&(_, bytes): &(&Block, usize)| {
+        let part = Bytes::copy_from_slice(&view[from..from + bytes]);
+        from += padded(bytes) as usize;
+        part
+    };
+    Ok(parts.iter().map(part).collect())
 }

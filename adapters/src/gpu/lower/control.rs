@@ -7,7 +7,7 @@ use super::{
     },
     body::Body,
 };
-use burst_host::nouns::{Attribute, Graph, Op};
+use burst_host::nouns::{Attribute, Element, Graph, Op, Tensor};
 
 /// The branch that a truth chooses, as if it stood here.
 pub fn branch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Task>, Halt> {
@@ -39,4 +39,15 @@ pub fn known(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
         node.tensor(index)?;
     }
     Err(node.unsupported("these numbers"))
+}
+
+/// Whether an input is there: that of a tensor's type is, unless it was left out.
+pub fn has_element(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let there = Tensor::from_slice(Element::Bool, [], &[u8::from(node.has(0))]);
+    Ok(vec![Value::Known(there.map_err(|error| node.invalid(&error.to_string()))?)])
+}
+
+/// The input, which must be there.
+pub fn get_element(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if node.has(0) { Ok(vec![node.input(0).clone()]) } else { Err(node.invalid("its input was left out")) }
 }

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::Shader,
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
         product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
     },
@@ -36,7 +35,7 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
     let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
     let convolution = Convolution { x: &x, w: &w, bias: bias.as_ref(), windows, groups, spec };
-    let y = if c == groups { convolution.depthwise(planner, node)? } else { convolution.dense(planner, node)? };
+    let y = if c == groups { convolution.depthwise(planner)? } else { convolution.dense(planner, node)? };
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
@@ -75,10 +74,7 @@ impl Convolution<'_> {
         self.windows.output.iter().product()
     }
 
-    fn depthwise(self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
-        if self.windows.kernel.iter().product::<usize>() > ITERATIONS_MAX {
-            return Err(node.unsupported("a window of that size"));
-        }
+    fn depthwise(self, planner: &mut Planner) -> Result<Placed, Halt> {
         let [n, c, ..] = self.sizes();
         let c_out = self.spec.shape.extents()[1];
         let count = n * c_out * self.pixels().div_ceil(4);
@@ -100,7 +96,7 @@ impl Convolution<'_> {
         let [n, c, ..] = self.sizes();
         let (c_in, c_out) = (c / self.groups, self.spec.shape.extents()[1] / self.groups);
         let taps: usize = self.windows.kernel.iter().product();
-        if c_in * taps + taps > ITERATIONS_MAX || n * self.groups > 65_535 {
+        if n * self.groups > 65_535 {
             return Err(node.unsupported("a convolution of that size"));
         }
         let weights = self.weights(planner, node, [c_in, taps, c_out])?;

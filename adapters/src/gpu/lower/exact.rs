@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     element::in_lane,
@@ -134,9 +133,6 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, a: &Placed, b: &Placed) -> R
         return Err(node.invalid(&format!("{} and {} do not fit", a.spec, b.spec)));
     }
     let batch = broadcast(node, &node.shape(a_batch.to_vec())?, &node.shape(b_batch.to_vec())?)?;
-    if k > ITERATIONS_MAX {
-        return Err(node.unsupported("a product of that size"));
-    }
     let mut extents = batch.extents().to_vec();
     extents.extend([m, n]);
     let spec = Spec { element: a.spec.element, shape: node.shape(extents)? };
@@ -160,9 +156,6 @@ fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed) -> 
         return Err(node.invalid(&format!("{} and {} in {groups} groups", x.spec, w.spec)));
     }
     let windows = Windows::<2>::new(node, [h, width], &w.extents()[2..], false)?;
-    if c / groups * windows.kernel[0] * windows.kernel[1] > ITERATIONS_MAX {
-        return Err(node.unsupported("a window of that size"));
-    }
     let mut extents = vec![n, c_out];
     extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
     let spec = Spec { element: Element::I32, shape: node.shape(extents)? };

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     element::in_lane,
@@ -99,9 +98,6 @@ fn folded(planner: &mut Planner, node: &Node<'_>, runs: &Runs, fold: u32) -> Res
         let nothing = nothing(node.spec(0)?.element, fold, bytes).repeat(spec.shape.elements());
         let known = Tensor::host(spec, nothing).map_err(|error| node.invalid(&error.to_string()))?;
         return planner.place(&Value::Known(known));
-    }
-    if *run > ITERATIONS_MAX {
-        return Err(node.unsupported("a run of that length"));
     }
     let (x, lane) = in_lane(planner, node, &x.clone().into())?;
     let count = spec.shape.elements();

@@ -11,6 +11,7 @@ pub fn gather(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     let x = planner.place(node.input(0))?;
     let indices = planner.place(node.input(1))?;
     let at = axis(node, node.int("axis", 0), x.extents().len())?;
+    planner.check(node, 1, &x.extents()[at..(at + 1).min(x.extents().len())])?;
     Ok(vec![rows(planner, node, &x, &indices, at)?.into()])
 }
 

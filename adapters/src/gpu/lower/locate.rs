@@ -66,6 +66,7 @@ fn elements(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed
         return Err(node.invalid("indices of another rank, or more than there are elements"));
     }
     let extent = x.extents().get(at).copied().unwrap_or(1);
+    planner.check(node, 1, &[extent])?;
     let spec = Spec { element: Element::U32, shape: indices.spec.shape.clone() };
     let count = spec.shape.elements();
     let mut parameters = [count, at + 8 - rank, extent].map(|value| value as u32).to_vec();
@@ -92,6 +93,7 @@ fn rows(planner: &mut Planner, node: &Node<'_>, x: &Placed, batch: usize) -> Res
         return Err(node.invalid(&format!("{} and {} do not fit", x.spec, indices.spec)));
     }
     let (indexed, row) = x.extents()[batch..].split_at(depth);
+    planner.check(node, 1, indexed)?;
     let spec = Spec { element: Element::U32, shape: node.shape(tuples.to_vec())? };
     let count = spec.shape.elements();
     let words = [count, depth, tuples[batch..].iter().product(), indexed.iter().product()];

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::Shader,
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value},
         product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
     },
@@ -81,7 +80,7 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, factors: Factors<'_>) -> Res
     }
     let (a_shape, b_shape) = (node.shape(a_batch.to_vec())?, node.shape(b_batch.to_vec())?);
     let batch = broadcast(node, &a_shape, &b_shape)?;
-    if k > ITERATIONS_MAX || batch.extents().len() > 6 || batch.elements() > 65_535 {
+    if batch.extents().len() > 6 || batch.elements() > 65_535 {
         return Err(node.unsupported("a product of that size"));
     }
     let columns = Columns::of(planner, node, b, b_transposed, [k, n])?;

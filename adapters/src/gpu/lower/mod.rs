@@ -16,6 +16,7 @@ mod flex;
 mod fold;
 mod gate;
 mod gather;
+mod grams;
 mod linear_attention;
 mod local;
 mod locate;
@@ -28,6 +29,7 @@ mod packed;
 pub mod pointwise;
 mod pool;
 mod quantize;
+mod random;
 mod range;
 mod rank;
 mod recurrent;
@@ -48,6 +50,8 @@ mod unpool;
 mod volume;
 mod windows;
 
+pub use gather::index_words;
+
 use super::{
     planner::{Halt, Node, Planner, Value},
     task::Task,
@@ -65,6 +69,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Attention", attention::attention),
     ("AveragePool", pool::average),
     ("BatchNormalization", normalize::batch),
+    ("Bernoulli", random::bernoulli),
     ("BitCast", element::bit_cast),
     ("BlackmanWindow", signal::blackman),
     ("Cast", element::cast),
@@ -120,16 +125,23 @@ const OPS: &[(&str, Lower)] = &[
     ("MaxUnpool", unpool::unpool),
     ("MeanVarianceNormalization", local::mean_variance),
     ("MelWeightMatrix", signal::mel),
+    ("Multinomial", random::multinomial),
     ("NegativeLogLikelihoodLoss", loss::likelihood),
     ("NonMaxSuppression", suppress::non_max),
     ("NonZero", compact::non_zero),
     ("OneHot", sparse::one_hot),
+    ("OptionalGetElement", control::get_element),
+    ("OptionalHasElement", control::has_element),
     ("Pad", movement::pad),
     ("QLinearConv", exact::conv_quantised),
     ("QLinearMatMul", exact::matmul_quantised),
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalize::rms),
     ("RNN", recurrent::rnn),
+    ("RandomNormal", random::normal),
+    ("RandomNormalLike", random::normal),
+    ("RandomUniform", random::uniform),
+    ("RandomUniformLike", random::uniform),
     ("Range", range::range),
     ("ReduceL1", reduce::reduce),
     ("ReduceL2", reduce::reduce),
@@ -158,6 +170,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Squeeze", movement::squeeze),
     ("SwiGLU", gate::swiglu),
     ("TensorScatter", cache::scatter),
+    ("TfIdfVectorizer", grams::vectorize),
     ("Tile", movement::tile),
     ("TopK", rank::top_k),
     ("Transpose", movement::transpose),

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     pointwise::{Link, chain, code, convert, widened},
@@ -93,9 +92,6 @@ fn normalized(
     let x = widened(planner, node, node.input(0))?;
     let scale = widened(planner, node, node.input(1))?;
     let shift = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
-    if 3 * run > ITERATIONS_MAX {
-        return Err(node.unsupported("a run of that length"));
-    }
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
     let epsilon = node.float("epsilon", 1e-5);
     let parameters =

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     element::in_lane,
@@ -24,7 +23,7 @@ fn cumulate(planner: &mut Planner, node: &Node<'_>, product: u32) -> Result<Vec<
     let (x, lane) = in_lane(planner, node, node.input(0))?;
     let at = node.numbers(1)?.first().copied().unwrap_or(0);
     let at = axis(node, at, x.extents().len())?;
-    let (run, inner) = run(node, &x, at)?;
+    let (run, inner) = run(&x, at);
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
     let parameters = [count, run, inner].map(|value| value as u32).to_vec();
     let flags = [
@@ -39,12 +38,9 @@ fn cumulate(planner: &mut Planner, node: &Node<'_>, product: u32) -> Result<Vec<
 }
 
 /// The extent of an axis, and elements between its neighbours.
-fn run(node: &Node<'_>, x: &Placed, at: usize) -> Result<(usize, usize), Halt> {
+fn run(x: &Placed, at: usize) -> (usize, usize) {
     let run = x.extents().get(at).copied().unwrap_or(1);
-    if run > ITERATIONS_MAX {
-        return Err(node.unsupported("a run of that length"));
-    }
-    Ok((run, x.extents().get(at + 1..).unwrap_or_default().iter().product()))
+    (run, x.extents().get(at + 1..).unwrap_or_default().iter().product())
 }
 
 /// The upper or lower triangle of each matrix.

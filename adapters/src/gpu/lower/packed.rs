@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value},
     },
     pointwise::{convert, widened},
@@ -82,9 +81,8 @@ impl Packed {
             return Err(node.invalid("a block holds 16, 32, 64 … weights"));
         }
         let blocks = k.div_ceil(block);
-        // A loop over words around one over the weights of each.
         let rows = blocks.saturating_mul(block);
-        if rows.saturating_add(rows.saturating_mul(bits) / 32) > ITERATIONS_MAX || n > u32::MAX as usize / rows {
+        if n > u32::MAX as usize / rows {
             return Err(node.unsupported("a product of that size"));
         }
         Ok(Self { k, n, bits, block, blocks })

@@ -16,6 +16,7 @@ pub mod code {
     pub const DIVIDE: u32 = 5;
     pub const MAX: u32 = 7;
     pub const MIN: u32 = 8;
+    pub const LESS: u32 = 12;
     pub const GREATER: u32 = 13;
     pub const ABSOLUTE: u32 = 32;
     pub const ROUND: u32 = 37;
@@ -83,7 +84,7 @@ const BINARY: &[(&str, u32)] = &[
     ("Equal", 11),
     ("Greater", code::GREATER),
     ("GreaterOrEqual", 15),
-    ("Less", 12),
+    ("Less", code::LESS),
     ("LessOrEqual", 14),
     ("Max", code::MAX),
     ("Min", code::MIN),

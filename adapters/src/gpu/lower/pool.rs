@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     pointwise::{convert, widened},
@@ -69,9 +68,6 @@ fn pool(planner: &mut Planner, node: &Node<'_>, x: &Placed, mode: u32) -> Result
         return Err(node.invalid("`kernel_shape` needs an extent for each axis"));
     }
     let windows = Windows::new(node, input, &kernel, node.int("ceil_mode", 0) == 1)?;
-    if windows.rounds() > ITERATIONS_MAX {
-        return Err(node.unsupported("a window of that size"));
-    }
     let mut extents = vec![n, c];
     extents.extend(&windows.output[3 - axes..]);
     let element = if matches!(mode, PLACE | PLACE_BY_COLUMNS) { Element::I64 } else { Element::Fp32 };

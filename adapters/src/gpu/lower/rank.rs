@@ -2,8 +2,8 @@
 
 use super::{
     super::{
+        iterations::ITERATIONS_MAX,
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     gather::take,

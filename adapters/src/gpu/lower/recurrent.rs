@@ -5,7 +5,6 @@ mod activations;
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     movement::part,
@@ -113,7 +112,7 @@ impl<'a> Network<'a> {
         if !fits || extents(&input_weights) != Some(&[directions, rows, width]) {
             return Err(node.invalid("weights that do not fit"));
         }
-        if steps == 0 || units == 0 || steps * directions > STEPS_MAX || units > ITERATIONS_MAX {
+        if steps == 0 || units == 0 || steps * directions > STEPS_MAX {
             return Err(node.unsupported(&format!("{steps} steps of {units} units")));
         }
         let peepholes = kind.number == 1 && node.has(7);

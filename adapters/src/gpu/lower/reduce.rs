@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     movement::permute,
@@ -61,7 +60,7 @@ fn fold(planner: &mut Planner, node: &Node<'_>, mode: u32, axes: &[usize], keep:
     let x = widened(planner, node, node.input(0))?;
     let Runs { x, run, inner, shape } = Runs::along(planner, node, &x, axes, keep)?;
     let spec = Spec { element: Element::Fp32, shape };
-    let y = runs(planner, node, reducing(mode), &x, [spec.shape.elements(), run, inner], spec)?;
+    let y = runs(planner, reducing(mode), &x, [spec.shape.elements(), run, inner], spec)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
@@ -102,15 +101,11 @@ fn reducing(mode: u32) -> Kernel {
 /// One invocation a run of elements.
 fn runs(
     planner: &mut Planner,
-    node: &Node<'_>,
     kernel: Kernel,
     x: &Placed,
     [count, run, inner]: [usize; 3],
     spec: Spec,
 ) -> Result<Placed, Halt> {
-    if 3 * run > ITERATIONS_MAX {
-        return Err(node.unsupported("a run of that length"));
-    }
     let parameters = [count, run, inner].map(|value| value as u32).to_vec();
     planner.dispatch(kernel, parameters, &[x], spec, grid(count))
 }
@@ -147,7 +142,7 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
     let spec = x.spec.clone();
     let halves = u32::from(element == Element::Fp16);
     let kernel = Kernel::new(Shader::Softmax, [("MODE", mode), ("HALVES", halves)]);
-    let y = runs(planner, node, kernel, &x, [count, run, inner], spec)?;
+    let y = runs(planner, kernel, &x, [count, run, inner], spec)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
@@ -174,13 +169,13 @@ fn soft_doubles(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec
 /// The sum of all elements.
 pub fn fold_all(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
     let spec = Spec { element: Element::Fp32, shape: node.shape(Vec::new())? };
-    runs(planner, node, reducing(SUM), x, [1, x.spec.shape.elements(), 1], spec)
+    runs(planner, reducing(SUM), x, [1, x.spec.shape.elements(), 1], spec)
 }
 
 /// The mean of each of `count` runs.
 pub fn means(planner: &mut Planner, node: &Node<'_>, x: &Placed, count: usize, run: usize) -> Result<Placed, Halt> {
     let spec = Spec { element: Element::Fp32, shape: node.shape(vec![count, 1])? };
-    runs(planner, node, reducing(MEAN), x, [count, run, 1], spec)
+    runs(planner, reducing(MEAN), x, [count, run, 1], spec)
 }
 
 /// Logarithms of probabilities along one axis.
@@ -188,5 +183,5 @@ pub fn log_softmax_of(planner: &mut Planner, node: &Node<'_>, x: &Placed, at: us
     let run = x.extents().get(at).copied().ok_or_else(|| node.invalid("no such axis"))?;
     let inner: usize = x.extents()[at + 1..].iter().product();
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
-    runs(planner, node, Kernel::new(Shader::Softmax, [("MODE", 1)]), x, [count, run, inner], x.spec.clone())
+    runs(planner, Kernel::new(Shader::Softmax, [("MODE", 1)]), x, [count, run, inner], x.spec.clone())
 }

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     pointwise::{convert, widened},
@@ -208,9 +207,6 @@ fn along(planner: &mut Planner, node: &Node<'_>, x: &Placed, axis: &Axis, taps: 
         });
     if still {
         return Ok(x.clone());
-    }
-    if taps.each > ITERATIONS_MAX {
-        return Err(node.unsupported("a window of that size"));
     }
     let mut extents = x.extents().to_vec();
     extents[axis.at] = axis.after;

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     gather::index_words,
@@ -188,9 +187,6 @@ pub fn determinant(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>,
     let &[ref batch @ .., size, columns] = x.extents() else { return Err(node.invalid("a matrix has two axes")) };
     if size != columns || size == 0 {
         return Err(node.invalid("only square matrices have a determinant"));
-    }
-    if size.saturating_pow(3) / 3 + 4 * size * size > ITERATIONS_MAX {
-        return Err(node.unsupported("matrices of that size"));
     }
     let shape = node.shape(batch.to_vec())?;
     let count = shape.elements();

@@ -112,12 +112,12 @@ fn write(planner: &mut Planner, node: &Node<'_>, y: &Placed, updates: &Updates, 
     let code = element_code(element).ok_or_else(|| node.unsupported(&element.to_string()))?;
     let lane = lane(planner, node, element, element)?;
     let constants = lane.constants(y, &[("ELEMENT", code), ("OP", op)]);
-    let Updates { targets, updates, row, .. } = updates;
+    let Updates { targets, updates, row, repeats } = updates;
     let length = targets.spec.shape.elements();
     let runs = Runs { x: targets, count: 1, length, inner: 1, row: 1 };
     let order = ranking(planner, node, &runs, length, false)?;
     let count = length * row;
-    let parameters = [count, length, *row].map(|value| value as u32).to_vec();
+    let parameters = [count, length, *row, *repeats].map(|value| value as u32).to_vec();
     planner.dispatch_into(
         Kernel::new(Shader::Scatter(lane), constants),
         parameters,

@@ -3,7 +3,6 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value},
     },
     movement::{permute, widen},
@@ -64,10 +63,6 @@ impl Gather<'_> {
     pub fn dispatch(self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
         let ([n, _], input) = volume(node, self.x)?;
         let [c_in, c_out] = self.channels;
-        let taps: usize = self.windows.kernel.iter().product();
-        if self.windows.rounds().saturating_add(taps.saturating_mul(c_in)) > ITERATIONS_MAX {
-            return Err(node.unsupported("a convolution of that size"));
-        }
         if self.bias.is_some_and(|bias| bias.spec.shape.elements() != self.groups * c_out) {
             return Err(node.invalid("a bias that does not fit"));
         }

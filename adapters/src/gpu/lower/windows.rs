@@ -60,12 +60,6 @@ impl<const AXES: usize> Windows<AXES> {
         (self.kernel[axis] - 1).saturating_mul(self.dilations[axis]).saturating_add(1)
     }
 
-    /// Rounds of the nested loops over a window's elements.
-    pub fn rounds(&self) -> usize {
-        let inner = |rounds: usize, &extent: &usize| rounds.saturating_add(1).saturating_mul(extent);
-        self.kernel.iter().rev().fold(0, inner)
-    }
-
     fn same(&mut self, axis: usize, extent: usize, upper: bool) {
         let output = extent.div_ceil(self.strides[axis]);
         let all = ((output.max(1) - 1) * self.strides[axis] + self.reach(axis)).saturating_sub(extent);

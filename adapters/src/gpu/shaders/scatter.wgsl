@@ -6,10 +6,11 @@ override ELEMENT: u32;
 override OP: u32;
 
 struct Parameters {
-    // Elements of all updates, updates, elements of each.
+    // Elements of all updates, updates, elements of each, the most of one row.
     count: u32,
     updates: u32,
     row: u32,
+    repeats: u32,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
@@ -69,7 +70,8 @@ fn main(
         return;
     }
     var value = current(index);
-    for (var next = place; next < parameters.updates && targets[order[next]] == row; next++) {
+    let end = min(place + parameters.repeats, parameters.updates);
+    for (var next = place; next < end && targets[order[next]] == row; next++) {
         value = apply(OP, value, update(next, step), 0.0, 0.0);
     }
     write(index, value);

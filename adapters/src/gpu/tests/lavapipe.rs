@@ -4,10 +4,13 @@ use super::open;
 use crate::{conformance::Sketch, gpu::GpuAccelerator};
 use burst_host::{
     nouns::{Attribute, Element, Fault, Tensor},
-    ports::Accelerator,
+    ports::{Accelerator, Program},
 };
 use proptest::test_runner::{Config, TestRunner};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub struct Lavapipe {
     runtime: tokio::runtime::Runtime,
@@ -49,14 +52,21 @@ impl Lavapipe {
 
     /// A graph on these inputs.
     pub fn run(&self, sketch: Sketch, inputs: &[Tensor]) -> Result<Vec<Tensor>, Fault> {
-        self.runtime.block_on(async {
-            let program = self.accelerator.load(&sketch.graph()).await?;
-            let mut outputs = Vec::new();
-            for output in program.run(inputs.to_vec(), Instant::now() + Duration::from_secs(60)).await? {
-                outputs.push(self.accelerator.download(&output).await?);
-            }
-            Ok(outputs)
-        })
+        let outputs = self.compute(&self.load(sketch)?, inputs)?;
+        outputs.iter().map(|output| self.download(output)).collect()
+    }
+
+    pub fn load(&self, sketch: Sketch) -> Result<Arc<dyn Program>, Fault> {
+        self.runtime.block_on(self.accelerator.load(&sketch.graph()))
+    }
+
+    /// Leaves the outputs on the device.
+    pub fn compute(&self, program: &Arc<dyn Program>, inputs: &[Tensor]) -> Result<Vec<Tensor>, Fault> {
+        self.runtime.block_on(program.run(inputs.to_vec(), Instant::now() + Duration::from_secs(60)))
+    }
+
+    pub fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
+        self.runtime.block_on(self.accelerator.download(tensor))
     }
 }
 

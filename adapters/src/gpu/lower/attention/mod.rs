@@ -5,8 +5,8 @@ mod sequence;
 
 use super::{
     super::{
+        iterations::ITERATIONS_MAX,
         kernels::{Kernel, Shader},
-        plan::ITERATIONS_MAX,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     movement::{part, permute},

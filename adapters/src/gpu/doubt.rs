@@ -1,0 +1,135 @@
+//! What a run finds wrong with the numbers that it is given: kernels leave a word on the device, and whoever reads a
+//! result reads it too. What is computed from a doubtful tensor is as doubtful.
+
+use super::{
+    device::Gpu,
+    kernels::{Kernel, Shader},
+    lower::index_words,
+    memory::{self, Block},
+    plan::{Step, Storage},
+    planner::{Halt, Node, Placed, Planner, Value, grid},
+    transfer,
+};
+use burst_host::nouns::{Element, Fault, Shape, Spec};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+/// Words that a tensor carries along; beyond that they are read before the next run.
+const DOUBTS_MAX: usize = 64;
+
+/// What one run found, once it is done.
+pub struct Doubt {
+    /// 0, or the number of a check, from 1 on.
+    pub word: Arc<Block>,
+    /// What is wrong, a text for each check.
+    whys: Arc<[String]>,
+    /// It was read, and nothing was found.
+    settled: AtomicBool,
+}
+
+/// The checks of a plan in the making.
+#[derive(Default)]
+pub struct Checks {
+    pub whys: Vec<String>,
+    pub word: Option<Placed>,
+    /// What is checked already: the indices and their axes.
+    known: Vec<(usize, Vec<usize>)>,
+}
+
+impl Doubt {
+    pub const WORD_BYTES: u64 = 4;
+
+    pub fn new(word: Arc<Block>, whys: Arc<[String]>) -> Arc<Self> {
+        Arc::new(Self { word, whys, settled: AtomicBool::new(false) })
+    }
+
+    /// Says what was found; forgets the doubt where that is nothing.
+    pub fn settle(&self, word: &[u8]) -> Result<(), Fault> {
+        let word = word.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+        let Some(number) = (word as usize).checked_sub(1) else {
+            self.settled.store(true, SeqCst);
+            return Ok(());
+        };
+        Err(Fault::Invalid(self.whys.get(number).cloned().unwrap_or_default()))
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(SeqCst)
+    }
+}
+
+/// The doubts of all these tensors, each once.
+pub async fn inherited(gpu: &Gpu, blocks: &[Arc<Block>]) -> Result<Vec<Arc<Doubt>>, Fault> {
+    let mut doubts: Vec<Arc<Doubt>> = Vec::new();
+    for doubt in blocks.iter().flat_map(|block| block.doubts()) {
+        if !doubts.iter().any(|known| Arc::ptr_eq(known, doubt)) {
+            doubts.push(doubt.clone());
+        }
+    }
+    if doubts.len() >= DOUBTS_MAX {
+        transfer::settle(gpu, &doubts).await?;
+        doubts.clear();
+    }
+    Ok(doubts)
+}
+
+impl Planner {
+    /// Faults where an index of this input, or of its tuples, is not on its axis. Known ones are looked at here, others
+    /// when the run's results are read.
+    pub fn check(&mut self, node: &Node<'_>, input: usize, extents: &[usize]) -> Result<(), Halt> {
+        match node.input(input) {
+            Value::Known(_) => check_known(node, &node.numbers(input)?, extents),
+            value => {
+                let indices = self.place(value)?;
+                self.check_placed(node, &indices, extents)
+            }
+        }
+    }
+
+    fn check_placed(&mut self, node: &Node<'_>, indices: &Placed, extents: &[usize]) -> Result<(), Halt> {
+        let key = (indices.storage, extents.to_vec());
+        let count = indices.spec.shape.elements();
+        if count == 0 || extents.is_empty() || self.draft.checks.known.contains(&key) {
+            return Ok(());
+        }
+        let word = self.word()?;
+        let checks = &mut self.draft.checks;
+        checks.known.push(key);
+        checks.whys.push(outside(node, extents));
+        let mut parameters = [count, extents.len(), checks.whys.len()].map(|value| value as u32).to_vec();
+        parameters.extend(super::lower::pointwise::padded(extents, 1));
+        let kernel = Kernel::new(Shader::Check, [("INDEX_WORDS", index_words(node, indices.spec.element)?)]);
+        self.dispatch_into(kernel, parameters, &[indices], &word, grid(count));
+        Ok(())
+    }
+
+    /// The word of this plan; cleared before anything else is done.
+    fn word(&mut self) -> Result<Placed, Halt> {
+        if let Some(word) = &self.draft.checks.word {
+            return Ok(word.clone());
+        }
+        let spec = Spec { element: Element::U32, shape: Shape::default() };
+        let storage = self.storage(Storage::Temporary { bytes: memory::bytes(&spec)? });
+        self.draft.steps.insert(0, Step::Clear(storage));
+        let word = Placed { spec, storage };
+        self.draft.checks.word = Some(word.clone());
+        Ok(word)
+    }
+}
+
+fn check_known(node: &Node<'_>, indices: &[i64], extents: &[usize]) -> Result<(), Halt> {
+    let inside = |(at, &index): (usize, &i64)| {
+        let extent = extents.get(at % extents.len().max(1)).copied().unwrap_or_default() as i64;
+        (-extent..extent).contains(&index)
+    };
+    if extents.is_empty() || indices.iter().enumerate().all(inside) {
+        return Ok(());
+    }
+    Err(Fault::Invalid(outside(node, extents)).into())
+}
+
+fn outside(node: &Node<'_>, extents: &[usize]) -> String {
+    format!("`{}` {}: an index outside of {extents:?}", node.op.kind, node.op.name)
+}

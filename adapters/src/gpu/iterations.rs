@@ -1,0 +1,168 @@
+//! How often an invocation of each shader goes round its loops: every dispatch is held to the limit of CPU drivers, which
+//! stop an invocation without a word.
+
+use super::kernels::{Kernel, Shader};
+use burst_host::nouns::Fault;
+
+/// The most iterations of one invocation; CPU drivers stop it, without a word, after 65,535.
+pub const ITERATIONS_MAX: usize = 60_000;
+
+impl Kernel {
+    /// `Unsupported` where an invocation could go round more often than it may.
+    pub fn check_iterations(&self, parameters: &[u32]) -> Result<(), Fault> {
+        let (_, iterations) = loops(self, parameters);
+        if iterations <= ITERATIONS_MAX {
+            return Ok(());
+        }
+        let shader = self.shader;
+        let why =
+            format!("{iterations} iterations of one invocation of {shader:?}, at most {ITERATIONS_MAX}, on the GPU");
+        Err(Fault::Unsupported(why))
+    }
+}
+
+/// How many loops a shader has in its source besides its lane's, functions included, so that who adds one has to say
+/// here how long it is; and the iterations of those whose length parameters or constants decide. Loops of a fixed
+/// length are short, and unrolled.
+fn loops(kernel: &Kernel, parameters: &[u32]) -> (usize, usize) {
+    let p = |index: usize| parameters.get(index).map_or(0, |&word| word as usize);
+    let c =
+        |name: &str| kernel.constants.iter().find(|(known, _)| *known == name).map_or(0, |&(_, value)| value as usize);
+    match kernel.shader {
+        Shader::Advance
+        | Shader::Cache
+        | Shader::Check
+        | Shader::Compact
+        | Shader::Deform
+        | Shader::Invert
+        | Shader::Join
+        | Shader::Pick
+        | Shader::Place
+        | Shader::Ranked
+        | Shader::RecurrentLast
+        | Shader::Rotary
+        | Shader::Selected
+        | Shader::Triangle
+        | Shader::Unravel => (0, 0),
+        // Words of an element, axes, halvings, a block.
+        Shader::Candidates | Shader::Gather | Shader::LocateElements => (1, 0),
+        Shader::Random | Shader::Reverse | Shader::Scan => (1, 0),
+        Shader::Pointwise(_) | Shader::Select | Shader::Strided | Shader::View => (2, 0),
+        Shader::GridSample => (4, 0),
+        Shader::Arg(_) | Shader::Cumulate(_) | Shader::Fold(_) | Shader::LocateRows => (1, p(1)),
+        Shader::Boundary => (1, p(2)),
+        Shader::Capacity => (1, p(0)),
+        Shader::Scatter(_) => (1, p(3)),
+        Shader::Taps | Shader::Suppress => (1, p(4)),
+        Shader::Reduce => (2, p(1).saturating_mul(2)),
+        Shader::Softmax | Shader::Normalize | Shader::Multinomial => (3, p(1).saturating_mul(3)),
+        Shader::AttentionJoin => (2, p(1).saturating_mul(2)),
+        Shader::AttentionScores => (1, c("WIDTH")),
+        // Tiles of 4 keys, each a product, and a sum of 4 rows; what is cleared before and scaled after.
+        Shader::Attention => {
+            let tiles = p(27).div_ceil(4).saturating_mul(c("WIDTH") + c("COLUMNS") + 1);
+            (16, tiles.saturating_add(5 * c("COLUMNS")))
+        }
+        // A state is copied, then faded, grown and read by each query at each place.
+        Shader::LinearAttention => {
+            let place = p(2).saturating_mul(2).saturating_add(nested(&[p(4), p(2)]));
+            (6, p(2).saturating_add(place.saturating_add(1).saturating_mul(p(7))))
+        }
+        // Units of the state, and the gates of each.
+        Shader::Recurrent => (3, nested(&[p(1), 4])),
+        Shader::MatMul => (7, p(2)),
+        Shader::Product(_) => (2, p(3)),
+        // Words of a column, and the weights of each.
+        Shader::PackedMatMul => {
+            let each = 32 / c("BITS").clamp(1, 32);
+            (3, nested(&[p(3).saturating_mul(p(4)).div_ceil(each), each]))
+        }
+        Shader::Conv => (5, nested(&[p(9).saturating_mul(p(10)), p(1)])),
+        Shader::Depthwise => (4, nested(&[p(7), p(8)])),
+        Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
+        Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
+        Shader::Volume => (8, nested(&[p(10), p(11), p(12), p(1)])),
+        // Where the numbers of a box decide, the shader stops at a limit of its own.
+        Shader::RoiAlign => (2, nested(&[p(7), p(7)])),
+        Shader::Determinant => {
+            (6, (p(1).saturating_pow(3) / 3).saturating_add(p(1).saturating_pow(2).saturating_mul(4)))
+        }
+        // Rows of a block, and elements of a row.
+        Shader::Sort => (2, nested(&[p(5), p(2)])),
+        // Halvings of a block, and elements of a row.
+        Shader::Merge => (2, nested(&[1 + p(5).max(1).ilog2() as usize, p(2)])),
+        // What is kept already, and the candidates beside those kept since.
+        Shader::Keep => (3, p(4).saturating_add(nested(&[p(6), p(6)]))),
+        Shader::Grams => (3, nested(&[p(3), p(2), p(4)])),
+    }
+}
+
+/// Rounds of loops inside of each other, the outermost first.
+fn nested(lengths: &[usize]) -> usize {
+    lengths.iter().rev().fold(0, |rounds: usize, &length| rounds.saturating_add(1).saturating_mul(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::kernels::{Family, Lane},
+        *,
+    };
+    use naga::{Block, Statement};
+
+    /// Loops in a block, those inside of others too.
+    fn count(block: &Block) -> usize {
+        let inside = |statement: &Statement| match statement {
+            Statement::Loop { body, continuing, .. } => 1 + count(body) + count(continuing),
+            Statement::Block(block) => count(block),
+            Statement::If { accept, reject, .. } => count(accept) + count(reject),
+            Statement::Switch { cases, .. } => cases.iter().map(|case| count(&case.body)).sum(),
+            _ => 0,
+        };
+        block.iter().map(inside).sum()
+    }
+
+    /// Loops over the bits of a number, of a fixed length.
+    fn of_lane(lane: Option<Lane>) -> usize {
+        match lane {
+            None | Some(Lane::F32 | Lane::F8) => 0,
+            Some(Lane::F64 | Lane::I32) => 1,
+            Some(Lane::I64) => 2,
+        }
+    }
+
+    #[test]
+    fn no_loop_is_forgotten() {
+        let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
+        for (shader, family) in lanes.flat_map(|shader| Family::ALL.map(|family| (shader, family))) {
+            let module = naga::front::wgsl::parse_str(&shader.source(family)).unwrap();
+            let functions = module.functions.iter().map(|(_, function)| function);
+            let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
+            let found: usize = functions.map(|function| count(&function.body)).sum();
+            let expected = loops(&Kernel::new(shader, []), &[]).0 + of_lane(shader.lane());
+            assert_eq!(found, expected, "{shader:?}");
+        }
+    }
+
+    #[test]
+    fn what_lengthens_a_loop_is_refused() {
+        let constants = |value| [("WIDTH", value), ("COLUMNS", value), ("BITS", 4)];
+        for &shader in Shader::ALL {
+            let of = |value| Kernel::new(shader, constants(value));
+            assert_eq!(of(1).check_iterations(&[1; 64]), Ok(()), "{shader:?}");
+            let fixed = loops(&of(1), &[]).1 == 0 && loops(&of(1), &[1; 64]).1 == 0;
+            let refused = matches!(of(u32::MAX).check_iterations(&[u32::MAX; 64]), Err(Fault::Unsupported(_)));
+            assert_eq!(refused, !fixed, "{shader:?}");
+        }
+        let reduce = Kernel::new(Shader::Reduce, []);
+        assert_eq!(reduce.check_iterations(&[1, 30_000, 1]), Ok(()));
+        assert!(reduce.check_iterations(&[1, 30_001, 1]).is_err());
+    }
+
+    #[test]
+    fn nested_loops_multiply() {
+        assert_eq!(nested(&[3, 4]), 3 * (1 + 4));
+        assert_eq!(nested(&[2, 0, 5]), 2);
+        assert_eq!(nested(&[usize::MAX, usize::MAX]), usize::MAX);
+    }
+}
