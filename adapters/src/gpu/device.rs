@@ -109,6 +109,11 @@ impl Gpu {
         })
     }
 
+    /// Bytes of the largest tensor that kernels can be given; sizes of blocks are coarse.
+    pub fn binding_max(&self) -> usize {
+        usize::try_from(self.device.limits().max_storage_buffer_binding_size / 16 * 15).unwrap_or(usize::MAX)
+    }
+
     /// Its memory, on one account.
     pub fn memory(&self, account: &Ledger) -> Memory {
         Memory { shelf: self.shelf.clone(), account: account.clone() }

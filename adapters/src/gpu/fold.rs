@@ -2,13 +2,76 @@
 
 use super::planner::{Node, Value};
 use crate::cpu;
-use burst_host::nouns::{Attribute, Element, Graph, Opset, Port, Tensor};
+use burst_host::nouns::{Attribute, Element, Graph, Opset, Port, Spec, Tensor};
+use std::{
+    collections::VecDeque,
+    fmt::Write,
+    sync::{Mutex, PoisonError},
+};
 
-/// Results larger than this are left to the device.
+/// Results larger than this are left to the device, unless they are larger than it can bind.
 const RESULT_MAX_BYTES: usize = 64 << 20;
+/// What is folded of less is folded anew by each plan.
+const KEPT_MIN_BYTES: usize = 1 << 20;
+
+/// What is folded of large constants, once for all plans of a graph, so that they share it on the device too.
+pub struct Folds {
+    /// Bytes of the largest tensor that kernels can be given.
+    pub binding_max: usize,
+    /// Bytes that may be kept: as many as the constants have.
+    room: usize,
+    kept: Mutex<VecDeque<Fold>>,
+}
+
+struct Fold {
+    origin: String,
+    /// Kept as long, so that their addresses stay their own.
+    _inputs: Vec<Tensor>,
+    results: Vec<Tensor>,
+}
+
+impl Default for Folds {
+    /// Of no graph and for no device.
+    fn default() -> Self {
+        Self { binding_max: usize::MAX, room: 0, kept: Mutex::default() }
+    }
+}
+
+impl Folds {
+    pub fn new(binding_max: usize, graph: &Graph) -> Self {
+        let room = bytes(graph.constants.iter().map(|(_, tensor)| tensor));
+        Self { binding_max, room, kept: Mutex::default() }
+    }
+
+    fn get(&self, origin: &str) -> Option<Vec<Tensor>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|fold| fold.origin == origin).map(|fold| fold.results.clone())
+    }
+
+    /// The oldest make room.
+    fn keep(&self, fold: Fold) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(fold);
+        while bytes(kept.iter().flat_map(|fold| &fold.results)) > self.room {
+            kept.pop_front();
+        }
+    }
+
+    /// Whether a result is better known than computed.
+    fn holds(&self, results: &[Tensor]) -> bool {
+        // Kernels may take a number as four bytes where it has less.
+        let unbound =
+            |Spec { element, shape }: &Spec| shape.elements() * element.size().unwrap_or(0).max(4) > self.binding_max;
+        bytes(results) <= RESULT_MAX_BYTES || results.iter().any(|result| unbound(result.spec()))
+    }
+}
+
+fn bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> usize {
+    tensors.into_iter().filter_map(|tensor| tensor.spec().bytes()).sum()
+}
 
 /// The results of an op whose inputs are all known, or whose results follow from shapes.
-pub fn fold(node: &Node<'_>) -> Option<Vec<Value>> {
+pub fn fold(node: &Node<'_>, folds: &Folds) -> Option<Vec<Value>> {
     match node.op.kind.as_str() {
         "Constant" => return constant(node),
         "Shape" => return shape(node),
@@ -20,9 +83,33 @@ pub fn fold(node: &Node<'_>) -> Option<Vec<Value>> {
     if random || node.op.attributes.iter().any(graphs) {
         return None;
     }
-    let results = cpu::compute(&alone(node)?).ok()?;
-    let bytes: usize = results.iter().filter_map(|tensor| tensor.spec().bytes()).sum();
-    (bytes <= RESULT_MAX_BYTES).then(|| results.into_iter().map(Value::Known).collect())
+    let graph = alone(node)?;
+    let inputs = || graph.constants.iter().map(|(_, tensor)| tensor);
+    let results = if bytes(inputs()) < KEPT_MIN_BYTES {
+        cpu::compute(&graph).ok()?
+    } else {
+        let origin = origin(node, inputs())?;
+        folds.get(&origin).or_else(|| {
+            let results = cpu::compute(&graph).ok().filter(|results| folds.holds(results))?;
+            folds.keep(Fold { origin, _inputs: inputs().cloned().collect(), results: results.clone() });
+            Some(results)
+        })?
+    };
+    folds.holds(&results).then(|| results.into_iter().map(Value::Known).collect())
+}
+
+/// What is computed of what, in words that are the same for the same results.
+fn origin<'a>(node: &Node<'_>, inputs: impl Iterator<Item = &'a Tensor>) -> Option<String> {
+    let mut origin = format!("{}/{} {} {:?}", node.op.domain, node.op.kind, node.opset, node.op.attributes);
+    for input in inputs {
+        let contents = input.contents()?;
+        if contents.len() < KEPT_MIN_BYTES {
+            write!(origin, " {} {contents:?}", input.spec()).ok()?;
+        } else {
+            write!(origin, " {} {:?}", input.spec(), contents.as_ptr()).ok()?;
+        }
+    }
+    Some(origin)
 }
 
 fn known(tensor: Result<Tensor, burst_host::nouns::ShapeError>) -> Option<Vec<Value>> {

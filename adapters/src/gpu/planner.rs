@@ -2,7 +2,7 @@
 
 pub use super::node::{Halt, Node, Placed, Value, axis};
 use super::{
-    fold,
+    fold::{self, Folds},
     inside::{Inside, Path},
     kernels::Kernel,
     lower, memory,
@@ -11,7 +11,10 @@ use super::{
     task::Task,
 };
 use burst_host::nouns::{Attribute, Element, Fault, Op, Spec, Tensor};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// The most operators that branches and loops are spelled out to between two stops.
 const SPELLED_MAX: usize = 20_000;
@@ -25,15 +28,27 @@ pub struct Planner {
     pub inside: Inside,
     /// Whether the device computes in 64-bit floats.
     pub doubles: bool,
+    /// Bytes of the largest tensor that kernels can be given.
+    pub binding_max: usize,
+    folds: Arc<Folds>,
     opset: i64,
     /// Operators that control flow came to.
     spelled: usize,
 }
 
 impl Planner {
-    pub fn new(opset: i64, doubles: bool) -> Self {
-        let (draft, inside) = (Draft::default(), Inside::default());
-        Self { draft, values: HashMap::new(), overrides: BTreeMap::new(), inside, doubles, opset, spelled: 0 }
+    pub fn new(opset: i64, doubles: bool, folds: Arc<Folds>) -> Self {
+        Self {
+            draft: Draft::default(),
+            values: HashMap::new(),
+            overrides: BTreeMap::new(),
+            inside: Inside::default(),
+            doubles,
+            binding_max: folds.binding_max,
+            folds,
+            opset,
+            spelled: 0,
+        }
     }
 
     /// Memory that is given to each run.
@@ -155,7 +170,7 @@ impl Planner {
     }
 
     fn outputs(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-        match fold::fold(node) {
+        match fold::fold(node, &self.folds) {
             Some(outputs) => Ok(outputs),
             None => lower::lower(self, node),
         }

@@ -2,6 +2,7 @@
 
 use super::{
     device::Gpu,
+    fold::Folds,
     lower,
     memory::{Block, Memory},
     recent::Recent,
@@ -27,6 +28,7 @@ pub struct GpuProgram {
     pub(super) memory: Memory,
     pub(super) graph: Arc<Graph>,
     pub(super) weights: Weights,
+    pub(super) folds: Arc<Folds>,
     pub(super) signature: Signature,
     /// Inputs whose numbers decide over shapes; learned from the first plan.
     by_value: Mutex<BTreeSet<usize>>,
@@ -45,12 +47,14 @@ impl GpuProgram {
     /// Checks that every operator is known here, and makes the plan of a graph whose extents are.
     pub async fn load(gpu: Arc<Gpu>, memory: Memory, graph: Arc<Graph>) -> Result<Self, Fault> {
         supported(&graph.ops)?;
+        let folds = Arc::new(Folds::new(gpu.binding_max(), &graph));
         let mut program = Self {
             gpu,
             memory,
             signature: graph.signature(),
             graph,
             weights: Weights::default(),
+            folds,
             by_value: Mutex::default(),
             trails: Recent::new(RECENT_MAX),
         };

@@ -16,6 +16,7 @@ mod recurrent;
 mod rounds;
 mod scatter;
 mod signal;
+mod slices;
 mod spatial;
 mod stored;
 mod suppress;

@@ -42,6 +42,7 @@ mod sample;
 mod scatter;
 mod shuffle;
 mod signal;
+mod slices;
 mod sparse;
 mod suppress;
 mod transposed;
@@ -236,7 +237,10 @@ pub fn branches(op: &Op) -> impl Iterator<Item = &Graph> {
 
 /// Lowers an op whose inputs are not all known.
 pub fn lower(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    find(&node.op.domain, &node.op.kind)?(planner, node)
+    match slices::split(planner, node)? {
+        Some(outputs) => Ok(outputs),
+        None => find(&node.op.domain, &node.op.kind)?(planner, node),
+    }
 }
 
 #[cfg(test)]

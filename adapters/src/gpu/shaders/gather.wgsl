@@ -3,6 +3,8 @@
 
 // Bytes that are copied at a time: 4 where rows are whole words, else those of an element.
 override SIZE: u32;
+// Whether x holds only some of the rows: whole words of others are left alone.
+override PARTIAL: bool = false;
 
 struct Parameters {
     // Units of the result and of a row.
@@ -13,6 +15,9 @@ struct Parameters {
     rows: u32,
     // Words of an index: 1 or 2.
     index_words: u32,
+    // The first row that x holds, and how many.
+    first: u32,
+    held: u32,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
@@ -20,14 +25,17 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> indices: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
-fn origin(at: u32) -> u32 {
-    let inner = at % parameters.row;
+// Counted from the first that x holds.
+fn row_of(at: u32) -> u32 {
     let middle = at / parameters.row % parameters.indices;
-    let outer = at / parameters.row / parameters.indices;
     let rows = i32(parameters.rows);
-    var index = bitcast<i32>(indices[middle * parameters.index_words]);
-    index = clamp(select(index, index + rows, index < 0), 0, rows - 1);
-    return (outer * parameters.rows + u32(index)) * parameters.row + inner;
+    let index = bitcast<i32>(indices[middle * parameters.index_words]);
+    return u32(clamp(select(index, index + rows, index < 0), 0, rows - 1)) - parameters.first;
+}
+
+fn origin(at: u32) -> u32 {
+    let outer = at / parameters.row / parameters.indices;
+    return (outer * parameters.held + row_of(at)) * parameters.row + at % parameters.row;
 }
 
 fn narrow(at: u32) -> u32 {
@@ -45,6 +53,9 @@ fn main(
     let word = place_in_grid(group, groups, local);
     let each = 4u / SIZE;
     if word * each >= parameters.count {
+        return;
+    }
+    if PARTIAL && row_of(word) >= parameters.held {
         return;
     }
     if SIZE == 4u {

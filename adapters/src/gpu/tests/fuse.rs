@@ -7,7 +7,7 @@ use burst_host::nouns::{Element, Op, Spec, Tensor};
 type Short<'a> = (&'a str, &'a [&'a str], &'a str);
 
 fn check(ops: &[Short<'_>], outputs: &[&str], expected: usize) {
-    let mut planner = Planner::new(17, false);
+    let mut planner = Planner::new(17, false, Default::default());
     for (name, extents) in [("x", vec![1, 8, 4, 4]), ("y", vec![1, 8, 4, 4]), ("rows", vec![4, 8])] {
         let spec = Spec::new(Element::Fp32, extents).unwrap();
         let storage = planner.input(spec.clone());
