@@ -10,7 +10,7 @@ use burst_host::{
     nouns::{Element, Tensor},
     ports::{Accelerator, DeviceKind},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 const DIGITS: &str =
     "models.digits = \"guests/digits/model/digits.onnx\"\nlimits.deadline_ms = 30000\npool = { ready = 2, max = 8 }";
@@ -94,6 +94,57 @@ fn requests_outlive_the_device() {
             }
         }
         returned(&house, "nothing is held on devices that are gone").await;
+    });
+}
+
+/// Set in the process that is a test's own, to the one driver that it finds.
+const DRIVER: &str = "BURST_TEST_DRIVER";
+
+/// Runs a test of this file in a process that finds lavapipe, and nothing else, where its own file says so.
+fn alone_with_lavapipe(test: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let driver = directory.path().join("driver.json");
+    let icd = |file: &std::fs::DirEntry| file.file_name().to_string_lossy().starts_with("lvp_icd");
+    let found = std::fs::read_dir("/usr/share/vulkan/icd.d").unwrap().flatten().find(icd).unwrap();
+    std::fs::copy(found.path(), &driver).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).env(DRIVER, &driver).env("VK_DRIVER_FILES", &driver);
+    command.env_remove("VK_ADD_DRIVER_FILES").env_remove("VK_ICD_FILENAMES");
+    let output = command.output().unwrap();
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+/// Without its driver a lost device is a fault for who asks, until the driver is there again.
+#[test]
+fn a_driver_that_is_taken_away_is_a_fault_until_it_is_back() {
+    let Some(driver) = std::env::var_os(DRIVER).map(PathBuf::from) else {
+        if llvmpipe() {
+            alone_with_lavapipe("device::a_driver_that_is_taken_away_is_a_fault_until_it_is_back");
+        }
+        return;
+    };
+    let gpu = gpu().unwrap();
+    block_on(async {
+        let house = House::on(gpu.clone(), &guest("digits"), DIGITS).await;
+        let expected: Vec<f32> = numbers(&house.ask(&[("image", image())]).await.unwrap(), "probabilities");
+        let aside = driver.with_extension("aside");
+        std::fs::rename(&driver, &aside).unwrap();
+        gpu.lose();
+        for _ in 0..3 {
+            let answer = house.ask(&[("image", image())]).await;
+            assert!(matches!(answer, Err(ServeError::DeviceLost)), "{:?}", answer.map(drop));
+        }
+        std::fs::rename(&aside, &driver).unwrap();
+        let mut answer = house.ask(&[("image", image())]).await;
+        for _ in 0..100 {
+            if answer.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer = house.ask(&[("image", image())]).await;
+        }
+        assert_eq!(numbers::<f32>(&answer.unwrap(), "probabilities"), expected);
     });
 }
 

@@ -47,7 +47,7 @@ pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<A
 async fn gpu(manifest: &Manifest, device: Option<&str>, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
     use burst_adapters::gpu::{GpuAccelerator, Options, Wanted};
     let wanted = device.map_or(Wanted::Hardware, |name| Wanted::Named(name.into()));
-    let options = Options { max_bytes: manifest.device_max_bytes, cache: cache.cloned() };
+    let options = Options { max_bytes: manifest.device_max_bytes, cache: cache.cloned(), ..Options::default() };
     // Boxed and typed: what wgpu holds is nested deeper than the compiler follows from the outermost future.
     let opening: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
         let opened = GpuAccelerator::open_with(&wanted, options).await;

@@ -16,15 +16,18 @@ use burst_host::{
 use std::{
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use wgpu::{Backends, DeviceType, Features, PollType, SubmissionIndex};
 
 /// Runs of all holders together that are on the device and not done; the next one waits.
 const RUNS_MAX: usize = 256;
+
+/// After which a device that has not finished is taken for hung: nothing in this process can stop its work.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which adapter is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Options {
     pub max_bytes: Option<NonZeroUsize>,
     /// Where compiled kernels are kept for the next start.
     pub cache: Option<Cache>,
+    /// How long the device may take for what it was given before it is taken for hung; a minute when left out.
+    pub patience: Option<Duration>,
 }
 
 /// An open device with its queue, its memory and what was made for it.
@@ -82,10 +87,12 @@ impl Gpu {
             .map_err(|error| Fault::Unsupported(format!("{} can't be opened: {error}", adapter.get_info().name)))?;
         let (lost, flights) = (Arc::new(AtomicBool::new(false)), Flights::default());
         watch(&device, lost.clone(), flights.clone());
-        let (hung, cut) = (lost.clone(), flights.clone());
-        let waiter = Waiter::start(device.clone(), move || {
+        let (hung, cut, endless) = (lost.clone(), flights.clone(), queue.clone());
+        let waiter = Waiter::start(device.clone(), options.patience.unwrap_or(PATIENCE), move || {
             hung.store(true, SeqCst);
             cut.close();
+            // Whoever lets go of a queue waits for its work, which does not end.
+            std::mem::forget(endless.clone());
         })?;
         let info = adapter.get_info();
         let room = options.max_bytes.map_or(usize::MAX, NonZeroUsize::get);
@@ -209,16 +216,23 @@ fn watch(device: &wgpu::Device, lost: Arc<AtomicBool>, flights: Flights) {
     device.on_uncaptured_error(Arc::new(move |error| tracing::error!(%error, "the GPU reports an error")));
 }
 
-/// The drivers of this machine, never unloaded: one that goes while the process ends takes with it what runs then.
-fn drivers() -> &'static wgpu::Instance {
-    static DRIVERS: OnceLock<wgpu::Instance> = OnceLock::new();
+/// The drivers of this machine. The last ones are never unloaded: one that goes while the process ends takes with it
+/// what runs then.
+static DRIVERS: Mutex<Option<wgpu::Instance>> = Mutex::new(None);
+
+fn drivers() -> wgpu::Instance {
     let open = || {
         wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: Backends::PRIMARY,
             ..wgpu::InstanceDescriptor::new_without_display_handle()
         })
     };
-    DRIVERS.get_or_init(open)
+    DRIVERS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(open).clone()
+}
+
+/// Looks for drivers anew the next time: one that was reset, replaced or taken away shows only then.
+pub fn forget_drivers() {
+    *DRIVERS.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 async fn adapter(wanted: &Wanted) -> Result<wgpu::Adapter, Fault> {

@@ -1,6 +1,6 @@
 //! A GPU that lasts: opened again after it was lost.
 
-use super::device::{Gpu, Options, Wanted};
+use super::device::{Gpu, Options, Wanted, forget_drivers};
 use burst_host::{nouns::Fault, ports::Device};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -60,6 +60,7 @@ impl Lasting {
     }
 
     async fn reopen(&self) -> Result<Gpu, Fault> {
+        forget_drivers();
         match Gpu::open(&self.wanted, &self.options).await {
             Ok(gpu) if gpu.description == self.description => {
                 tracing::warn!(device = %gpu.description, "the GPU was opened again");

@@ -10,9 +10,6 @@ use std::{
 use tokio::sync::oneshot;
 use wgpu::{PollType, SubmissionIndex};
 
-/// After which a device that has not finished is taken for hung: nothing in this process can stop its work.
-const HUNG: Duration = Duration::from_secs(60);
-
 /// Sleeps while nobody waits, and ends when dropped.
 pub struct Waiter {
     shared: Arc<Shared>,
@@ -37,18 +34,20 @@ struct Waits {
 }
 
 impl Waiter {
-    /// Starts the thread; `hung` is called when the device does not finish.
-    pub fn start(device: wgpu::Device, hung: impl Fn() + Send + 'static) -> Result<Self, Fault> {
+    /// Starts the thread; `hung` is called, once, when the device does not finish within `patience`.
+    pub fn start(device: wgpu::Device, patience: Duration, hung: impl Fn() + Send + 'static) -> Result<Self, Fault> {
         let shared = Arc::<Shared>::default();
         let waits = shared.clone();
         let work = move || {
             while let Some((index, done)) = waits.next() {
-                let wait = PollType::Wait { submission_index: Some(index), timeout: Some(HUNG) };
+                let wait = PollType::Wait { submission_index: Some(index), timeout: Some(patience) };
                 match device.poll(wait) {
                     Ok(_) => drop(done.map(|done| done.send(()))),
                     Err(error) => {
                         tracing::error!(%error, "the GPU does not finish its work");
                         hung();
+                        // The others would wait as long, one after the other.
+                        return waits.close();
                     }
                 }
             }
@@ -60,7 +59,13 @@ impl Waiter {
     /// Waits until the device has done everything up to `index`, and has told everybody who asked for it.
     pub async fn wait(&self, index: SubmissionIndex) -> Result<(), Fault> {
         let (done, finished) = oneshot::channel();
-        self.shared.lock().queue.push_back((index, Some(done)));
+        {
+            let mut waits = self.shared.lock();
+            if waits.closed {
+                return Err(Fault::DeviceLost);
+            }
+            waits.queue.push_back((index, Some(done)));
+        }
         self.shared.arrival.notify_one();
         finished.await.map_err(|_| Fault::DeviceLost)
     }
@@ -86,6 +91,13 @@ impl Drop for Waiter {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of everybody who waits.
+    fn close(&self) {
+        let mut waits = self.lock();
+        waits.closed = true;
+        waits.queue.clear();
     }
 
     /// Sleeps until somebody waits; who gave up is passed over.

@@ -143,6 +143,50 @@ async fn what_the_host_has_is_computed_again_in_the_same_run() {
     check_sum(&accelerator, &program, 1000).await;
 }
 
+/// Seconds of work stand for work without an end: whoever waits is told, and the next one is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_does_not_finish_is_given_up() {
+    let Some(_) = open("llvmpipe").await else { return };
+    let options = Options { patience: Some(Duration::from_millis(200)), ..Options::default() };
+    let accelerator = GpuAccelerator::open_with(&Wanted::Named("llvmpipe".into()), options).await.unwrap();
+    let short = sum(&accelerator, 1000).await.unwrap();
+    let long = endless(&accelerator).await;
+    let account = account(64 * MIB, 16);
+    let long = long.for_account(&account);
+    let x = Tensor::from_slice(Element::Fp32, [SIDE, SIDE], &vec![1e-3f32; SIDE * SIDE]).unwrap();
+    let answers = (0..4).map(|_| async {
+        let y = long.run(vec![x.clone()], soon()).await?.remove(0);
+        accelerator.download(&y).await.map(drop)
+    });
+    let begun = Instant::now();
+    for answer in futures::future::join_all(answers).await {
+        assert_eq!(answer, Err(Fault::DeviceLost));
+    }
+    assert_eq!((account.bytes.held(), account.runs.held()), (0, 0));
+    // What still runs on the device that was given up leaves less of the machine to the next one.
+    let answered = async {
+        while short.run(vec![floats(1000)], soon()).await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no answer after the device was given up");
+        }
+    };
+    answered.await;
+}
+
+const SIDE: usize = 1024;
+
+/// Products of matrices, one after the other: seconds of work.
+async fn endless(accelerator: &dyn Accelerator) -> Arc<dyn Program> {
+    let side = SIDE.to_string();
+    let mut sketch = Sketch::new("endless").input("x", Element::Fp32, &format!("{side} {side}"));
+    let names: Vec<String> = (0..30).map(|step| format!("y{step}")).collect();
+    let mut last = "x";
+    for name in &names {
+        sketch = sketch.op("MatMul", &format!("{last} x"), name);
+        last = name;
+    }
+    accelerator.load(&sketch.output(last).graph()).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_run_that_is_dropped_on_its_way_leaves_nothing() {
     let Some(accelerator) = open("llvmpipe").await else { return };
