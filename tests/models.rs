@@ -1,14 +1,21 @@
 //! `burst run` computes what ONNX Runtime computes.
 
-use crate::support::{Burst, root};
-use std::{fs, path::Path};
+use crate::support::{Burst, npy, root};
+use burst_host::nouns::Element;
+use half::f16;
+use std::path::Path;
 
-/// Within this of the largest absolute value of the expected output.
+/// Within this of the largest absolute value of the expected output, by its element.
 const TOLERANCE: f32 = 1e-4;
+const TOLERANCE_FP16: f32 = 1e-2;
 
-fn floats(path: &Path) -> Vec<f32> {
-    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap()
+/// The numbers of an array, and how far others may be from them.
+fn floats(path: &Path) -> (Vec<f32>, f32) {
+    let tensor = npy::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    match tensor.spec().element {
+        Element::Fp16 => (tensor.to_vec::<f16>().unwrap().into_iter().map(f16::to_f32).collect(), TOLERANCE_FP16),
+        _ => (tensor.to_vec().unwrap(), TOLERANCE),
+    }
 }
 
 /// The driver that stands for a GPU: it computes on the CPU.
@@ -37,12 +44,12 @@ fn check(name: &str, inputs: &[&str], outputs: &[&str], accelerator: &[&str]) {
     assert!(run.status.success(), "{told}{}", String::from_utf8_lossy(&run.stderr));
     assert!(told.contains(&format!("computed by {}", accelerator[0])), "{told}");
     for output in outputs {
-        let expected = floats(&models.join(format!("{name}.{output}.expected.npy")));
-        let found = floats(&found.path().join(format!("{output}.npy")));
+        let (expected, tolerance) = floats(&models.join(format!("{name}.{output}.expected.npy")));
+        let (found, _) = floats(&found.path().join(format!("{output}.npy")));
         assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         let error = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0f32, f32::max);
-        assert!(error <= TOLERANCE * largest, "{name} {output}: {error} of {largest}");
+        assert!(error <= tolerance * largest, "{name} {output}: {error} of {largest}");
     }
 }
 
@@ -90,6 +97,44 @@ fn a_detector_with_its_end_on_the_gpu_equals_onnx_runtime() {
 #[test]
 fn minilm_on_the_gpu_equals_onnx_runtime() {
     on_the_gpu("minilm_l6_s128", &["input_ids", "attention_mask"], &["last_hidden_state"]);
+}
+
+#[test]
+fn vit_equals_onnx_runtime() {
+    on_both("vit_b16", &["pixels"], &["logits"]);
+    on_both("vit_b16_f16", &["pixels"], &["logits"]);
+}
+
+#[test]
+fn unet_equals_onnx_runtime() {
+    on_both("unet", &["picture"], &["classes"]);
+    on_both("unet_f16", &["picture"], &["classes"]);
+}
+
+/// tract refuses a Gemm in FP16.
+#[test]
+fn resnet50_in_fp16_on_the_gpu_equals_onnx_runtime() {
+    on_the_gpu("resnet50_f16", &["input"], &["logits"]);
+}
+
+/// One token, with keys and values as inputs and outputs.
+#[test]
+fn gpt2_equals_onnx_runtime() {
+    let caches = |word: &str, layers| {
+        let each = |layer| ["key", "value"].map(|kind| format!("{word}_{kind}_{layer}"));
+        (0..layers).flat_map(each).collect::<Vec<_>>()
+    };
+    for (name, layers) in [("gpt2_l8_c64", 8), ("gpt2_small", 12), ("gpt2_small_f16", 12)] {
+        let (past, present) = (caches("past", layers), caches("present", layers));
+        let inputs: Vec<_> = ["input_ids", "position"].into_iter().chain(past.iter().map(String::as_str)).collect();
+        let outputs: Vec<_> = ["logits"].into_iter().chain(present.iter().map(String::as_str)).collect();
+        on_both(name, &inputs, &outputs);
+    }
+}
+
+fn on_both(name: &str, inputs: &[&str], outputs: &[&str]) {
+    check(name, inputs, outputs, &["cpu"]);
+    on_the_gpu(name, inputs, outputs);
 }
 
 fn on_the_gpu(name: &str, inputs: &[&str], outputs: &[&str]) {

@@ -28,6 +28,7 @@ LINEAR, RELU, SILU = 1.0, 2.0, 2.5
 RESIDUAL = 0.4
 # Of a detector: the most that two boxes may overlap, the least score.
 THRESHOLDS = 0.45, 0.9
+LARGEST_HALF = 65504
 # SiLU has no stable scale of its own: with smaller biases its layers fade out or blow up.
 BIAS = 0.3
 
@@ -261,6 +262,45 @@ def minilm_l6_s128(net):
     return net.model("last_hidden_state", [1, tokens, width])
 
 
+def vit_b16(net):
+    """ViT-B/16 (Dosovitskiy et al., 2020) on one image of 224x224."""
+    patches, width, heads = 196, 768, 12
+    x = net.input("pixels", net.rng.standard_normal((1, 3, 224, 224), np.float32))
+    kernel, bias = net.normal((width, 3, 16, 16), (3 * 16 * 16) ** -0.5), net.normal((width,), BIAS)
+    x = net.op("Conv", x, kernel, bias, kernel_shape=[16, 16], strides=[16, 16])
+    x = net.op("Transpose", net.op("Reshape", x, net.integers(1, width, patches)), perm=[0, 2, 1])
+    x = concat(net, net.normal((1, 1, width), 1), x)
+    x = net.op("Add", x, net.normal((1, patches + 1, width), 0.5))
+    for _ in range(12):
+        x = net.op("Add", x, attend(net, norm(net, x, width), None, patches + 1, width, heads))
+        y = net.linear(gelu(net, net.linear(norm(net, x, width), width, width * 4)), width * 4, width)
+        x = net.op("Add", x, y)
+    first = net.op("Gather", norm(net, x, width), net.integers(0), axis=1)
+    net.linear(net.op("Reshape", first, net.integers(1, width)), width, 1000)
+    return net.model("logits", [1, 1000])
+
+
+def unet(net):
+    """U-Net (Ronneberger et al., 2015) on 128x128, padded so that the picture keeps its size."""
+
+    def twice(x, channels_in, channels):
+        x = net.op("Relu", net.conv(x, channels_in, channels, 3, gain=RELU))
+        return net.op("Relu", net.conv(x, channels, channels, 3, gain=RELU))
+
+    x, width, kept = net.input("picture", net.rng.standard_normal((1, 1, 128, 128), np.float32)), 1, []
+    for channels in (64, 128, 256, 512):
+        kept.append(twice(x, width, channels))
+        x, width = net.op("MaxPool", kept[-1], kernel_shape=[2, 2], strides=[2, 2]), channels
+    x, width = twice(x, width, 1024), 1024
+    for before in reversed(kept):
+        channels = width // 2
+        weight, bias = net.normal((width, channels, 2, 2), width**-0.5), net.normal((channels,), BIAS)
+        x = net.op("ConvTranspose", x, weight, bias, kernel_shape=[2, 2], strides=[2, 2])
+        x, width = twice(concat(net, before, x), width, channels), channels
+    net.conv(x, 64, 2)
+    return net.model("classes", [1, 2, 128, 128])
+
+
 def norm(net, x, width):
     scale = net.constant(1 + net.rng.standard_normal(width, np.float32) * np.float32(0.05))
     return net.op("LayerNormalization", x, scale, net.normal((width,), BIAS), axis=-1, epsilon=1e-12)
@@ -278,17 +318,26 @@ def attend(net, x, hidden, tokens, width, heads):
 
     query, key, value = split([0, 2, 1, 3]), split([0, 2, 3, 1]), split([0, 2, 1, 3])
     scores = net.op("Div", net.op("MatMul", query, key), net.floats((width // heads) ** 0.5))
-    chances = net.op("Softmax", net.op("Add", scores, hidden), axis=-1)
+    chances = net.op("Softmax", net.op("Add", scores, hidden) if hidden else scores, axis=-1)
     mixed = net.op("Transpose", net.op("MatMul", chances, value), perm=[0, 2, 1, 3])
     return net.linear(net.op("Reshape", mixed, net.integers(1, tokens, width)), width, width)
 
 
 def gpt2_l8_c64(net):
-    """GPT-2's decoder (Radford et al., 2019), small: one token a run, its keys and values in caches of 64 places.
+    """A small one, with caches of 64 places."""
+    return decoder(net, layers=8, places=64, width=128, heads=4, words=2000, positions=64)
+
+
+def gpt2_small(net):
+    """GPT-2's smallest, as large as it is: a table of words of 147 MiB, which is also the last layer."""
+    return decoder(net, layers=12, places=64, width=768, heads=12, words=50257, positions=1024)
+
+
+def decoder(net, layers, places, width, heads, words, positions):
+    """GPT-2's decoder (Radford et al., 2019): one token a run, its keys and values in caches.
 
     The caches are inputs and outputs of one shape, so that every token runs the same plan.
     """
-    layers, places, width, heads, words = 8, 64, 128, 4, 2000
     cache = (1, heads, places, width // heads)
     at = 40
     token = net.input("input_ids", net.rng.integers(words, size=(1, 1)))
@@ -302,7 +351,7 @@ def gpt2_l8_c64(net):
 
     vocabulary = net.normal((words, width), 0.1)
     embedded = net.op("Gather", vocabulary, token, axis=0)
-    x = net.op("Add", embedded, net.op("Gather", net.normal((places, width), 0.1), position, axis=0))
+    x = net.op("Add", embedded, net.op("Gather", net.normal((positions, width), 0.1), position, axis=0))
     for layer in range(layers):
         y = norm(net, x, width)
         split = {"outputs": 3, "axis": -1}
@@ -333,7 +382,29 @@ def recall(net, layer, at, now, here, hidden, cache):
     return net.op("Reshape", mixed, net.integers(1, 1, heads * head))
 
 
-MODELS = {build.__name__: build for build in (mobilenetv2, resnet50, yolo320, yolo320_nms, minilm_l6_s128, gpt2_l8_c64)}
+def halved(name, build):
+    """The same in FP16: inputs, weights and what is computed."""
+
+    def half(net):
+        model = build(net)
+        for constant in model.graph.initializer:
+            if constant.data_type == TensorProto.FLOAT:
+                array = np.clip(numpy_helper.to_array(constant), -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+                constant.CopyFrom(numpy_helper.from_array(array, constant.name))
+        for value in [*model.graph.input, *model.graph.output]:
+            if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+                value.type.tensor_type.elem_type = TensorProto.FLOAT16
+        net.inputs = {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in net.inputs.items()}
+        return model
+
+    half.__name__ = name
+    return half
+
+
+MODELS = [mobilenetv2, resnet50, yolo320, yolo320_nms, minilm_l6_s128, vit_b16, unet, gpt2_l8_c64, gpt2_small]
+MODELS += [halved(f"{build.__name__}_f16", build) for build in (resnet50, vit_b16, unet, gpt2_small)]
+MODELS = {build.__name__: build for build in MODELS}
+
 
 
 def main():
