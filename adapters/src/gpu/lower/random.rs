@@ -40,7 +40,8 @@ fn drawn(planner: &mut Planner, node: &Node<'_>, normal: bool, numbers: [f32; 2]
 /// 1 as often as the input says.
 pub fn bernoulli(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = wanted(node, node.spec(0)?.element)?;
-    let x = widened(planner, node, node.input(0))?;
+    let given = planner.place(node.input(0))?;
+    let x = convert(planner, node, &given, Element::Fp32)?;
     let y = draw(planner, node, x.spec.shape.clone(), false, [0.0, 1.0])?;
     let y = chain(planner, node, &y, &[Link::tensor(code::LESS, x)], Element::Bool)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
