@@ -2,14 +2,15 @@
 
 use super::{
     plans::shapes,
-    translate::{concrete, outputs, symbolic, translate},
+    translate::{concrete, outputs, symbolic, translate, without_weights},
 };
 use crate::onnx::Limits;
 use burst_host::{
     mechanisms::split::{Known, Values, used_values},
-    nouns::{Element, Extent, Fault, Graph, Port},
+    nouns::{Element, Extent, Fault, Graph, Port, Tensor},
 };
 use std::collections::HashMap;
+use tract_onnx::prelude::InferenceModel;
 
 /// The values that operators of `graph` use, exact where the extents of its inputs are fixed. Sizes are told with
 /// `open` in the place of open extents.
@@ -18,7 +19,19 @@ use std::collections::HashMap;
 pub fn infer(graph: &Graph, open: usize) -> Result<Values, Fault> {
     let unknown = |name| Port { name, element: None, shape: None, optional: false };
     let asked = Graph { outputs: used_values(graph).into_iter().map(unknown).collect(), ..graph.clone() };
-    let model = translate(&asked, &Limits::default())?;
+    // Sizes seldom follow from weights: a second copy of them, only where they do.
+    match values(&asked, open, without_weights(&asked, &Limits::default(), is_float).map(|(model, _)| model)) {
+        Ok(values) if values.len() == asked.outputs.len() => Ok(values),
+        _ => values(&asked, open, translate(&asked, &Limits::default())),
+    }
+}
+
+fn is_float(tensor: &Tensor) -> bool {
+    matches!(tensor.spec().element, Element::Fp16 | Element::Fp32 | Element::Fp64)
+}
+
+fn values(asked: &Graph, open: usize, model: Result<InferenceModel, Fault>) -> Result<Values, Fault> {
+    let (graph, model) = (asked, model?);
     let ranks = || Fault::Unsupported("an input without a number of axes: export the model with one".into());
     let probe = shapes(&graph.inputs, Some(open)).ok_or_else(ranks)?;
     let sized = outputs(&concrete(&model, &graph.inputs, &probe)?, &asked.outputs, &HashMap::new());

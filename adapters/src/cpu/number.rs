@@ -35,14 +35,19 @@ pub(super) fn supported(element: Element) -> Result<DatumType, Fault> {
     datum(element).ok_or_else(|| Fault::Unsupported(format!("element type {element} on the CPU")))
 }
 
-/// Copies a host tensor in: tract wants it aligned.
+/// Copies a host tensor in.
 pub(super) fn to_tract(tensor: &Tensor) -> Result<TValue, Fault> {
+    copied(tensor).map(TValue::from)
+}
+
+/// The same as a tensor of tract, which wants it aligned.
+pub(super) fn copied(tensor: &Tensor) -> Result<TractTensor, Fault> {
     let contents = tensor.contents().ok_or_else(|| Fault::Invalid("the tensor is on another device".into()))?;
     let datum = supported(tensor.spec().element)?;
     // SAFETY: every bit pattern of these types is a value, except BOOL's, which `Tensor::host` holds to 0 and 1;
     // the length is checked inside.
     let copied = unsafe { TractTensor::from_raw_dt(datum, tensor.spec().shape.extents(), contents) };
-    copied.map(TValue::from).map_err(|error| Fault::Invalid(error.to_string()))
+    copied.map_err(|error| Fault::Invalid(error.to_string()))
 }
 
 /// Hands a result out without a copy: the bytes keep tract's tensor alive.

@@ -4,21 +4,39 @@ use super::{mend::mend, number, traps::trap};
 use crate::onnx::{self, Limits};
 use burst_host::nouns::{Attribute, Element, Extent, Fault, Graph, Op, Port, Shape, Tensor};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::{collections::HashMap, mem, sync::Arc};
 use tract_onnx::{
     pb::ModelProto,
     prelude::{
-        DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, Symbol, TDim, ToDim, TractError,
-        TypedModel, TypedNode,
+        DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, OutletId, Symbol, TDim, ToDim,
+        TractError, TractResult, TypedModel, TypedNode,
     },
+    tract_core::ops::konst::Const,
 };
 
 /// Domains whose operators tract knows. It looks names up without their domain: another domain's `Relu` would be
 /// taken for ONNX's.
 const DOMAINS: [&str; 3] = ["", "ai.onnx.ml", "com.microsoft"];
 
+/// Larger constants go to tract by hand: through the encoding they would be in memory three times more.
+const WEIGHT_MIN_BYTES: usize = 1024;
+
 /// Translates without typing. Fails with `Unsupported` and the operator's name where tract lacks it.
 pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel, Fault> {
+    let (mut model, weights) = without_weights(graph, limits, |_| true)?;
+    let own = model.inputs.len() - weights.len();
+    for (outlet, weight) in model.inputs.split_off(own).into_iter().zip(&weights) {
+        put(&mut model, outlet, weight).map_err(unsupported)?;
+    }
+    Ok(model)
+}
+
+/// The same with the larger constants that are `left_out` as further inputs, after those of the graph.
+pub(super) fn without_weights(
+    graph: &Graph,
+    limits: &Limits,
+    left_out: impl Fn(&Tensor) -> bool,
+) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
     let inlined = onnx::inline(graph, limits)?;
     // What the file believes of inner values may contradict the extents that come at run time.
     let mut graph = Graph { values: Vec::new(), ..inlined };
@@ -28,9 +46,36 @@ pub(super) fn translate(graph: &Graph, limits: &Limits) -> Result<InferenceModel
     for port in &graph.inputs {
         input_type(port)?;
     }
+    let weights = take_weights(&mut graph, left_out);
     let encoded = Bytes::from(onnx::encode(&graph)?);
     let proto: ModelProto = prost::Message::decode(encoded).map_err(|error| Fault::Invalid(error.to_string()))?;
-    tract.model_for_proto_model(&proto).map_err(unsupported)
+    let model = tract.model_for_proto_model(&proto).map_err(unsupported)?;
+    if model.inputs.len() != graph.inputs.len() {
+        let (wanted, found) = (graph.inputs.len(), model.inputs.len());
+        return Err(Fault::Unsupported(format!("{found} inputs on the CPU instead of {wanted}")));
+    }
+    Ok((model, weights))
+}
+
+/// Makes inputs of larger constants. Byte strings have no length of their own, and stay.
+fn take_weights(graph: &mut Graph, left_out: impl Fn(&Tensor) -> bool) -> Vec<Tensor> {
+    let large = |tensor: &Tensor| tensor.spec().bytes().is_some_and(|bytes| bytes >= WEIGHT_MIN_BYTES);
+    let (weights, constants) = mem::take(&mut graph.constants)
+        .into_iter()
+        .partition::<Vec<_>, _>(|(_, tensor)| large(tensor) && left_out(tensor));
+    graph.constants = constants;
+    graph.inputs.extend(weights.iter().map(|(name, tensor)| Port::exactly(name, tensor.spec())));
+    weights.into_iter().map(|(_, tensor)| tensor).collect()
+}
+
+/// Puts a constant in the place of an input.
+fn put(model: &mut InferenceModel, input: OutletId, weight: &Tensor) -> TractResult<()> {
+    let value = Arc::new(number::copied(weight).map_err(TractError::msg)?);
+    let fact = InferenceFact::try_from(&value)?;
+    let node = model.node_mut(input.node);
+    node.op = Box::new(Const::new(value)?);
+    node.outputs[input.slot].fact = fact;
+    Ok(())
 }
 
 /// Between an operator and its result in the name that tract gets.

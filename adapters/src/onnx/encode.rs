@@ -185,9 +185,7 @@ fn dimension(extent: &Extent) -> Dimension {
 }
 
 fn constant_port(name: &str, tensor: &Tensor) -> ValueInfoProto {
-    let spec = tensor.spec();
-    let shape = spec.shape.extents().iter().map(|&extent| Extent::Fixed(extent)).collect();
-    value_info(&Port { name: name.into(), element: Some(spec.element), shape: Some(shape), optional: false })
+    value_info(&Port::exactly(name, tensor.spec()))
 }
 
 fn text(text: &str) -> Option<String> {

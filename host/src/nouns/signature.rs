@@ -46,6 +46,12 @@ pub struct Port {
 }
 
 impl Port {
+    /// A port for tensors of one spec.
+    pub fn exactly(name: &str, spec: &Spec) -> Self {
+        let shape = spec.shape.extents().iter().map(|&extent| Extent::Fixed(extent)).collect();
+        Self { name: name.into(), element: Some(spec.element), shape: Some(shape), optional: false }
+    }
+
     /// Whether a tensor of this spec may be put here.
     pub fn admits(&self, spec: &Spec) -> bool {
         self.element.is_none_or(|element| element == spec.element)
