@@ -11,6 +11,7 @@ mod hostile;
 mod isolation;
 mod limits;
 mod models;
+mod paged;
 mod place;
 mod pool;
 mod prepare;

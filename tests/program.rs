@@ -17,7 +17,7 @@ fn check(arguments: &[&str], succeeds: bool, parts: &[&str]) {
 
 #[test]
 fn doctor_says_what_would_be_chosen() {
-    check(&["doctor"], true, &["pagemap scan", "auto chooses", "cpu: ", "  gpu  "]);
+    check(&["doctor"], true, &["memory", "pagemap scan", "auto chooses", "cpu: ", "  gpu  "]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn models(accelerator: Arc<dyn Accelerator>) -> Models {
 
 fn load(models: &Models, path: &Path) -> Result<Arc<dyn Program>, LoadError> {
     let path = path.strip_prefix("/").unwrap().to_str().unwrap();
-    block_on(models.load(path, &*models.accelerator)).map(|(_, program)| program)
+    block_on(models.load(path, &models.accelerator)).map(|(_, program)| program)
 }
 
 /// What a program answers to the inputs that models.py wrote beside the model.

@@ -29,6 +29,10 @@ impl Accelerator for Fallback {
         self.first.held_bytes()
     }
 
+    fn room_bytes(&self) -> Option<u64> {
+        self.first.room_bytes()
+    }
+
     async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
         self.first.upload(tensor).await
     }

@@ -10,6 +10,7 @@ pub mod fallback;
 pub mod frames;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod memory;
 pub mod onnx;
 pub mod registry;
 pub mod sinks;

@@ -1,6 +1,7 @@
 //! `burst doctor`: what this machine has, what would be chosen, and why.
 
-use super::house;
+use super::{house, size::Size};
+use burst_adapters::memory::Machine;
 use burst_host::{
     mechanisms::sandbox::{Capacity, Sandbox},
     nouns::{
@@ -20,6 +21,8 @@ impl Doctor {
         section("sandbox");
         row("kernel", kernel());
         row("cores", thread::available_parallelism().map_or_else(|error| error.to_string(), |cores| cores.to_string()));
+        let memory = Machine::new(None);
+        row("memory", format!("{}, set by {}", Size(memory.limit_bytes), memory.source));
         row("pagemap scan", scan());
         row("address space", reserve());
         row("memory mappings", mappings());

@@ -1,7 +1,7 @@
 //! Names every adapter once and wires it to a port.
 
 use super::config::Loaded;
-use burst_adapters::{cpu::CpuAccelerator, fallback, onnx::Onnx, registry::Directory};
+use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
         deploy::{Deployer, capacity},
@@ -17,7 +17,7 @@ use burst_host::{
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
     fs,
-    num::NonZeroUsize,
+    num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -85,13 +85,22 @@ pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
     let registry = registry(base)?;
     let accelerator = accelerator(manifest, Some(&cache)).await?;
     tracing::info!(device = %accelerator.describe(), "computes graphs");
-    Ok(Deployer::new(Arc::new(sandbox), Some(cache), accelerator, Arc::new(registry), Arc::new(Onnx)))
+    let models = Models::new(accelerator, Arc::new(registry), Arc::new(Onnx)).within(memory(manifest));
+    Ok(Deployer { sandbox: Arc::new(sandbox), cache: Some(cache), models })
+}
+
+/// What this process may hold.
+fn memory(manifest: &Manifest) -> Arc<Machine> {
+    let machine = Machine::new(manifest.memory_max_bytes.map(NonZeroU64::get));
+    tracing::debug!(bytes = machine.limit_bytes, source = machine.source, "memory");
+    Arc::new(machine)
 }
 
 /// Models by their path from the root, for commands that take them from anywhere.
 pub async fn models(manifest: &Manifest) -> Result<Models> {
     let accelerator = accelerator(manifest, cache().as_ref()).await?;
-    Ok(Models::new(accelerator, Arc::new(registry(Path::new("/"))?), Arc::new(Onnx)))
+    let models = Models::new(accelerator, Arc::new(registry(Path::new("/"))?), Arc::new(Onnx));
+    Ok(models.within(memory(manifest)))
 }
 
 /// A manifest without guests, for commands that compute on the CPU or not at all.

@@ -4,6 +4,7 @@ use super::{
     config::{self, Loaded},
     house::{self, below_root},
     npy,
+    size::Size,
 };
 use burst_host::{
     loops::serve::{Answer, Request, Service},
@@ -45,6 +46,9 @@ pub struct Run {
     /// What computes a model that the GPU lacks an operator of: cpu
     #[arg(long, value_parser = config::fallback)]
     fallback: Option<Fallback>,
+    /// What it may hold in memory: 256MiB, 1GiB; of a larger cut model, fragments are read from disk for each run
+    #[arg(long)]
+    memory_max: Option<Size>,
     /// How long it may take
     #[arg(long, default_value = "60000")]
     deadline_ms: NonZeroU64,
@@ -78,7 +82,7 @@ impl Run {
 
     async fn model(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
         let models = house::models(&self.house()).await?;
-        let loaded = models.load(&below_root(&self.file)?, &*models.accelerator).await.into_diagnostic();
+        let loaded = models.load(&below_root(&self.file)?, &models.accelerator).await.into_diagnostic();
         let (_, program) = loaded.wrap_err_with(|| format!("the model `{}`", self.file.display()))?;
         let signature = program.signature();
         let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
@@ -106,8 +110,13 @@ impl Run {
 
     /// A manifest without guests.
     fn house(&self) -> Manifest {
-        let device = self.device.clone();
-        Manifest { accelerator: self.accelerator, device, fallback: self.fallback, ..Manifest::default() }
+        Manifest {
+            accelerator: self.accelerator,
+            device: self.device.clone(),
+            fallback: self.fallback,
+            memory_max_bytes: self.memory_max.and_then(|Size(bytes)| NonZeroU64::new(bytes)),
+            ..Manifest::default()
+        }
     }
 
     /// The smallest manifest around one guest; paths start at the root, because a guest and its models may lie anywhere.

@@ -1,7 +1,8 @@
-//! Models over several nodes: what deciding who runs what takes.
+//! Models over several nodes, or larger than one: what deciding who runs what takes, and weights that don't stay.
 //!
-//!     just bench cluster [--quick]
+//!     just bench cluster [--quick] [place] [paged]
 
+mod paged;
 // Of these, each benchmark uses a part.
 #[allow(dead_code)]
 mod report;
@@ -13,11 +14,23 @@ use burst_host::mechanisms::place::{Cluster, Link, Node, Objective, Task, place}
 use report::{Flags, Report, Row, median};
 use std::{hint::black_box, time::Instant};
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
+    if paged::part() {
+        return;
+    }
     let flags = Flags::parse();
     let mut report = Report::new("cluster", &flags);
-    for (nodes, fragments) in [(4, 80), (8, 80), (10, 80), (24, 80)] {
-        measure(&flags, &mut report, nodes, fragments);
+    if flags.wants("place") {
+        for (nodes, fragments) in [(4, 80), (8, 80), (10, 80), (24, 80)] {
+            measure(&flags, &mut report, nodes, fragments);
+        }
+    }
+    if flags.wants("paged") {
+        paged::measure(&flags, &mut report);
     }
     report.finish();
 }

@@ -1,9 +1,12 @@
 //! A house in this process, and `burst` as a process.
 
 mod burst;
+pub mod group;
 #[allow(dead_code)]
 #[path = "../../host/cli/npy.rs"]
 pub mod npy;
+
+pub mod stack;
 
 pub use burst::{Burst, llvmpipe, python, request};
 

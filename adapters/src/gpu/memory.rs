@@ -128,6 +128,11 @@ impl Shelf {
         Self { room, idle: Mutex::default() }
     }
 
+    /// Everything that may be allocated, and is.
+    pub fn room(&self) -> &Ledger {
+        &self.room
+    }
+
     /// Bytes that are allocated, idle or not.
     pub fn held_bytes(&self) -> u64 {
         self.room.held() as u64

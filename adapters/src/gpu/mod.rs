@@ -94,6 +94,12 @@ impl Accelerator for GpuAccelerator {
         Some(self.lasting.last().shelf.held_bytes())
     }
 
+    fn room_bytes(&self) -> Option<u64> {
+        let gpu = self.lasting.last();
+        let ledgers = [&self.account.bytes, gpu.shelf.room()];
+        ledgers.iter().map(|ledger| ledger.limit().saturating_sub(ledger.held()) as u64).min()
+    }
+
     async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
         let gpu = self.lasting.get().await?;
         let block = transfer::place(&gpu, &gpu.memory(&self.account.bytes), &tensor).await?;

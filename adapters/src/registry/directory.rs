@@ -1,13 +1,18 @@
 //! Artefacts that lie in a directory: the manifest's own. Writes nothing and never leaves its root.
 
+use super::direct;
 use async_trait::async_trait;
-use burst_host::ports::{Artefact, Registry, RegistryError};
+use burst_host::{
+    nouns::Space,
+    ports::{Artefact, Registry, RegistryError, Revision},
+};
 use cap_std::{
     ambient_authority,
-    fs::{Dir, OpenOptions},
+    fs::{Dir, File, Metadata, OpenOptions},
 };
 use std::{
     io::{self, Read},
+    ops::Range,
     path::{Component, Path},
     sync::Arc,
 };
@@ -29,39 +34,88 @@ impl Directory {
 #[async_trait]
 impl Registry for Directory {
     async fn fetch(&self, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError> {
-        let (root, reference) = (self.root.clone(), reference.to_owned());
-        let name = reference.clone();
-        let read = spawn_blocking(move || read(&root, &reference, limit_bytes));
-        read.await
-            .unwrap_or_else(|_| Err(RegistryError::Unreadable { reference: name, reason: "its reader broke".into() }))
+        self.off_the_reactor(reference, move |root, reference| read(root, reference, limit_bytes)).await
+    }
+
+    async fn length(&self, reference: &str) -> Result<u64, RegistryError> {
+        self.off_the_reactor(reference, |root, reference| Ok(open(root, reference, options())?.1.len())).await
+    }
+
+    async fn read(
+        &self,
+        reference: &str,
+        mut space: Space,
+        bytes: Range<usize>,
+    ) -> Result<(Space, Option<Revision>), RegistryError> {
+        let read = move |root: &Dir, reference: &str| {
+            let failed = |error| failed(reference, error);
+            let (file, caches) = match open(root, reference, direct::options(options())) {
+                // This file system knows no other way than through the caches.
+                Err(RegistryError::Unreadable { .. }) => (open(root, reference, options())?.0, true),
+                opened => (opened?.0, false),
+            };
+            let window = space.window(bytes.clone()).ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
+            let revision = direct::read(&file, window, bytes.len()).map_err(failed)?;
+            if caches {
+                direct::forget(&file);
+            }
+            Ok((space, revision))
+        };
+        self.off_the_reactor(reference, read).await
     }
 }
 
-fn read(root: &Dir, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError> {
-    let refused = |reason: &str| RegistryError::Refused { reference: reference.into(), reason: reason.into() };
-    let too_large = || RegistryError::TooLarge { reference: reference.into(), limit_bytes };
-    let failed = |error: io::Error| match error.kind() {
+impl Directory {
+    async fn off_the_reactor<T: Send + 'static>(
+        &self,
+        reference: &str,
+        read: impl FnOnce(&Dir, &str) -> Result<T, RegistryError> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let (root, name) = (self.root.clone(), reference.to_owned());
+        let broken = || RegistryError::Unreadable { reference: reference.into(), reason: "its reader broke".into() };
+        spawn_blocking(move || read(&root, &name)).await.unwrap_or_else(|_| Err(broken()))
+    }
+}
+
+fn failed(reference: &str, error: io::Error) -> RegistryError {
+    match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => RegistryError::NotFound(reference.into()),
         // Both for a link that leads out and for a file of another user: which one is nobody's business.
-        io::ErrorKind::PermissionDenied => refused("it may not be read"),
+        io::ErrorKind::PermissionDenied => refused(reference, "it may not be read"),
         // The kind alone: an error's own words may hold a path.
         kind => RegistryError::Unreadable { reference: reference.into(), reason: kind.to_string() },
-    };
-    plain(reference).map_err(refused)?;
-    let file = root.open_with(reference, &options()).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+    }
+}
+
+fn refused(reference: &str, reason: &str) -> RegistryError {
+    RegistryError::Refused { reference: reference.into(), reason: reason.into() }
+}
+
+/// A file below the root, and nothing else.
+fn open(root: &Dir, reference: &str, options: OpenOptions) -> Result<(File, Metadata), RegistryError> {
+    plain(reference).map_err(|reason| refused(reference, reason))?;
+    let file = root.open_with(reference, &options).map_err(|error| failed(reference, error))?;
+    let metadata = file.metadata().map_err(|error| failed(reference, error))?;
     if metadata.is_dir() {
         return Err(RegistryError::Directory(reference.into()));
     }
     if !metadata.is_file() {
-        return Err(refused("it is not a file"));
+        return Err(refused(reference, "it is not a file"));
     }
+    Ok((file, metadata))
+}
+
+fn read(root: &Dir, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError> {
+    let too_large = || RegistryError::TooLarge { reference: reference.into(), limit_bytes };
+    let (file, metadata) = open(root, reference, options())?;
     if metadata.len() > limit_bytes {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    // With room for the byte too much: a buffer that grows is in memory twice.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().saturating_add(1)).map_err(|_| too_large())?);
     // The file may grow while it is read.
-    file.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    let read = file.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| failed(reference, error))?;
     if bytes.len() as u64 > limit_bytes { Err(too_large()) } else { Ok(Artefact::new(bytes)) }
 }
 
@@ -146,6 +200,52 @@ mod tests {
         check(&house, "/etc/passwd", 9, Err("`/etc/passwd` is refused: it is not relative")).await;
         check(&house, "a\\b", 9, Err("`a\\b` is refused: it has a character that paths here don't have")).await;
         check(&house, "a\0b", 9, Err("`a\0b` is refused: it has a character that paths here don't have")).await;
+    }
+
+    /// Reads past the caches what `fetch` reads through them.
+    async fn check_read(house: &TempDir, bytes: Range<usize>, expected: Result<(), &str>) {
+        let directory = Directory::open(&house.path().join("root")).unwrap();
+        let length = directory.length("models/one.onnx").await.unwrap() as usize;
+        let contents = fs::read(house.path().join("root/models/one.onnx")).unwrap();
+        assert_eq!(length, contents.len());
+        let found = directory.read("models/one.onnx", Space::new(2 * length + Space::BLOCK_BYTES), bytes.clone()).await;
+        match (found, expected) {
+            (Ok((space, _)), Ok(())) => assert!(space.as_ref()[bytes] == contents, "the same bytes"),
+            (found, expected) => {
+                assert_eq!(found.map(drop).map_err(|error| error.to_string()), expected.map_err(Into::into));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_past_the_caches() {
+        let house = house();
+        let unreadable = |why: &str| format!("`models/one.onnx` can't be read: {why}");
+        for length in [7, 4096, 4097, 3 << 20] {
+            let contents: Vec<u8> = (0..length).map(|index: usize| (index % 251) as u8).collect();
+            fs::write(house.path().join("root/models/one.onnx"), contents).unwrap();
+            check_read(&house, 0..length, Ok(())).await;
+            check_read(&house, 4096..4096 + length, Ok(())).await;
+            check_read(&house, 0..length - 1, Err(&unreadable("unexpected end of file"))).await;
+            check_read(&house, 0..length + 1, Err(&unreadable("unexpected end of file"))).await;
+        }
+        check_read(&house, 1..8, Err(&unreadable("out of memory"))).await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn revisions_change_with_the_bytes() {
+        let house = house();
+        let directory = Directory::open(&house.path().join("root")).unwrap();
+        let revision = async || directory.read("models/one.onnx", Space::new(7), 0..7).await.unwrap().1;
+        assert_eq!(revision().await, None, "it was written just now: the clock may not tell the next write from it");
+        tokio::time::sleep(direct::SETTLED).await;
+        let settled = revision().await;
+        assert!(settled.is_some() && revision().await == settled);
+        fs::write(house.path().join("root/models/one.onnx"), b"WEIGHTS").unwrap();
+        assert_eq!(revision().await, None);
+        tokio::time::sleep(direct::SETTLED).await;
+        assert_ne!(revision().await, settled);
     }
 
     #[cfg(unix)]

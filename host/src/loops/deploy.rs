@@ -99,11 +99,11 @@ impl Deployer {
         let account = Account::of(&config.limits);
         let mut found = BTreeMap::new();
         for (name, reference) in &config.models {
-            found.insert(name.as_str(), self.models.load(reference, &*self.shared(config)).await);
+            found.insert(name.as_str(), self.models.load(reference, &self.shared(config)).await);
         }
         if let Some(graph) = own_graph(&component, config)? {
             let directory = parent(&config.component);
-            found.insert(embedded::NAME, self.models.load_artefact(graph, directory, &*self.shared(config)).await);
+            found.insert(embedded::NAME, self.models.load_artefact(graph, directory, &self.shared(config)).await);
         }
         let (mut models, mut digests, mut loaded) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (name, program) in found {

@@ -1,5 +1,6 @@
 //! Floor 4: deploy (control plane), serve (data plane), watch (camera lanes).
 
+mod cut;
 pub mod deploy;
 pub mod models;
 pub mod serve;

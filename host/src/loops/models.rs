@@ -1,9 +1,9 @@
-//! Models, whole or in fragments: from a reference to something that runs. Each is in memory once.
+//! Models: from a reference to something that runs. Each is in memory once.
 
 use crate::{
-    mechanisms::pipeline::Pipeline,
-    nouns::{Digest, Fault, Fragment, Graph, Plan, PlanError},
-    ports::{Accelerator, Artefact, Blobs, ModelError, ModelFormat, Program, Registry, RegistryError},
+    mechanisms::paging::{PagingError, Share, Short},
+    nouns::{Digest, Fault, Fragment, Graph, Ledger, PlanError},
+    ports::{Accelerator, Artefact, Blobs, Memory, ModelError, ModelFormat, Program, Registry, RegistryError},
 };
 use std::{
     collections::HashMap,
@@ -15,16 +15,18 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 pub const MODEL_MAX_BYTES: u64 = 512 << 20;
 /// The largest file of weights beside a model, and all of one model together.
 pub const BLOBS_MAX_BYTES: u64 = 4 << 30;
-/// The largest plan of a cut model.
-pub const PLAN_MAX_BYTES: u64 = 16 << 20;
 
 /// Loads models, and knows which are loaded.
 pub struct Models {
     pub accelerator: Arc<dyn Accelerator>,
     pub registry: Arc<dyn Registry>,
     pub format: Arc<dyn ModelFormat>,
+    /// What there is; nobody counts where it is left out.
+    memory: Option<Arc<dyn Memory>>,
+    /// What fragments that are read for each run take while they pass.
+    pub(super) passing: Ledger,
     /// Weights are in memory once, and as long as a guest uses them.
-    programs: Mutex<HashMap<Digest, Weak<dyn Program>>>,
+    pub(super) programs: Mutex<HashMap<Digest, Weak<dyn Program>>>,
 }
 
 /// Why a model can't be loaded.
@@ -38,6 +40,10 @@ pub enum LoadError {
     Plan(#[from] PlanError),
     #[error("`{location}` is {found}, not what its name says: fetch it again")]
     Blob { location: String, found: Digest },
+    #[error("the model is too large for the memory that is left: {0}")]
+    Memory(#[from] Short),
+    #[error(transparent)]
+    Paging(#[from] PagingError),
     #[error("fragment `{name}`: {source}")]
     Fragment { name: String, source: Box<LoadError> },
     #[error(transparent)]
@@ -46,7 +52,13 @@ pub enum LoadError {
 
 impl Models {
     pub fn new(accelerator: Arc<dyn Accelerator>, registry: Arc<dyn Registry>, format: Arc<dyn ModelFormat>) -> Self {
-        Self { accelerator, registry, format, programs: Mutex::default() }
+        let passing = Ledger::new("memory_max_bytes", usize::MAX);
+        Self { accelerator, registry, format, memory: None, passing, programs: Mutex::default() }
+    }
+
+    /// The same within so much memory: of a cut model that is larger, fragments are read for each run.
+    pub fn within(self, memory: Arc<dyn Memory>) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Loads the model behind a reference, a file or the directory of a cut model, on an accelerator of this house, or
@@ -54,13 +66,15 @@ impl Models {
     pub async fn load(
         &self,
         reference: &str,
-        accelerator: &dyn Accelerator,
+        accelerator: &Arc<dyn Accelerator>,
     ) -> Result<(Digest, Arc<dyn Program>), LoadError> {
-        match self.registry.fetch(reference, MODEL_MAX_BYTES).await {
-            Ok(model) => self.load_artefact(model, parent(reference), accelerator).await,
-            Err(RegistryError::Directory(_)) => self.load_plan(reference, accelerator).await,
-            Err(error) => Err(error.into()),
+        match self.registry.length(reference).await {
+            Ok(bytes) => self.has_room(bytes)?,
+            Err(RegistryError::Directory(_)) => return self.load_plan(reference, accelerator).await,
+            Err(error) => return Err(error.into()),
         }
+        let model = self.registry.fetch(reference, MODEL_MAX_BYTES).await?;
+        self.load_artefact(model, parent(reference), accelerator).await
     }
 
     /// The same for a model that was fetched; what lies beside it is below `directory`.
@@ -68,13 +82,19 @@ impl Models {
         &self,
         model: Artefact,
         directory: &str,
-        accelerator: &dyn Accelerator,
+        accelerator: &Arc<dyn Accelerator>,
     ) -> Result<(Digest, Arc<dyn Program>), LoadError> {
+        let mut beside = 0;
+        for location in self.locations(&model).await? {
+            beside += self.registry.length(&below(directory, &location)).await?;
+        }
+        self.has_room(beside)?;
         let (digest, blobs) = self.blobs(&model, directory).await?;
         let mut programs = self.programs.lock().await;
         if let Some(program) = programs.get(&digest).and_then(Weak::upgrade) {
             return Ok((digest, program));
         }
+        self.has_room(Share::loading_bytes(beside.saturating_add(model.bytes.len() as u64)))?;
         let graph = self.decode(model, blobs).await?;
         let program = accelerator.load(&graph).await?;
         remember(&mut programs, digest, &program);
@@ -88,59 +108,27 @@ impl Models {
         self.decode(model, blobs).await
     }
 
-    /// The plan of a cut model, and the digest that names all of it: a plan names its fragments, those their weights.
-    pub async fn plan(&self, directory: &str) -> Result<(Digest, Plan), LoadError> {
-        let plan = self.registry.fetch(&below(directory, Plan::FILE), PLAN_MAX_BYTES).await?;
-        Ok((plan.digest, Plan::parse(&plan.bytes)?))
+    /// What models may still take of the host's memory; `None` where nobody counts.
+    pub(super) fn room_bytes(&self) -> Option<u64> {
+        Some(self.memory.as_ref()?.room_bytes().saturating_sub(self.passing.held() as u64))
     }
 
-    /// One fragment of a cut model, loaded. Nobody shares it.
-    pub async fn fragment(
-        &self,
-        directory: &str,
-        fragment: &Fragment,
-        accelerator: &dyn Accelerator,
-    ) -> Result<Arc<dyn Program>, LoadError> {
-        let loaded = async {
-            let model = self.registry.fetch(&below(directory, &fragment.model_file()), MODEL_MAX_BYTES).await?;
-            if model.digest != fragment.model {
-                let (file, expected) = (fragment.model_file(), fragment.model);
-                return Err(PlanError::Digest { file, expected }.into());
-            }
-            let (_, blobs) = self.blobs(&model, directory).await?;
-            Ok(accelerator.load(&self.decode(model, blobs).await?).await?)
-        };
-        let named = |source| LoadError::Fragment { name: fragment.name.clone(), source: Box::new(source) };
-        loaded.await.map_err(named)
+    /// Whether there is so much room.
+    fn has_room(&self, bytes: u64) -> Result<(), Short> {
+        self.room_bytes().map_or(Ok(()), |room_bytes| Short::check(bytes, room_bytes))
     }
 
-    async fn load_plan(
-        &self,
-        directory: &str,
-        accelerator: &dyn Accelerator,
-    ) -> Result<(Digest, Arc<dyn Program>), LoadError> {
-        let (digest, plan) = self.plan(directory).await?;
-        let mut programs = self.programs.lock().await;
-        if let Some(program) = programs.get(&digest).and_then(Weak::upgrade) {
-            return Ok((digest, program));
-        }
-        let mut fragments = Vec::new();
-        for fragment in &plan.fragments {
-            fragments.push(self.fragment(directory, fragment, accelerator).await?);
-        }
-        let device = accelerator.describe().clone();
-        let program: Arc<dyn Program> = Arc::new(Pipeline::new(&plan, fragments, device)?);
-        remember(&mut programs, digest, &program);
-        Ok((digest, program))
+    /// The files beside a model.
+    pub(super) async fn locations(&self, model: &Artefact) -> Result<Vec<String>, LoadError> {
+        let (format, file) = (self.format.clone(), model.clone());
+        let locations = spawn_blocking(move || format.blobs(&file)).await;
+        Ok(locations.map_err(|error| ModelError(format!("the model can't be read: {error}")))??)
     }
 
     /// What lies beside a model, and a digest of all of it.
-    async fn blobs(&self, model: &Artefact, directory: &str) -> Result<(Digest, Blobs), LoadError> {
-        let (format, file) = (self.format.clone(), model.clone());
-        let locations = spawn_blocking(move || format.blobs(&file)).await;
-        let locations = locations.map_err(|error| ModelError(format!("the model can't be read: {error}")))??;
+    pub(super) async fn blobs(&self, model: &Artefact, directory: &str) -> Result<(Digest, Blobs), LoadError> {
         let (mut blobs, mut names, mut left) = (Blobs::new(), model.digest.as_bytes().to_vec(), BLOBS_MAX_BYTES);
-        for location in locations {
+        for location in self.locations(model).await? {
             let blob = self.registry.fetch(&below(directory, &location), left).await?;
             if Fragment::blob_digest(&location).is_some_and(|named| named != blob.digest) {
                 return Err(LoadError::Blob { location, found: blob.digest });
@@ -153,14 +141,14 @@ impl Models {
         Ok((digest, blobs))
     }
 
-    async fn decode(&self, model: Artefact, blobs: Blobs) -> Result<Graph, LoadError> {
+    pub(super) async fn decode(&self, model: Artefact, blobs: Blobs) -> Result<Graph, LoadError> {
         let format = self.format.clone();
         let graph = spawn_blocking(move || format.decode(&model, &blobs)).await;
         Ok(graph.map_err(|error| ModelError(format!("the model can't be read: {error}")))??)
     }
 }
 
-fn remember(programs: &mut HashMap<Digest, Weak<dyn Program>>, digest: Digest, program: &Arc<dyn Program>) {
+pub(super) fn remember(programs: &mut HashMap<Digest, Weak<dyn Program>>, digest: Digest, program: &Arc<dyn Program>) {
     programs.retain(|_, program| program.strong_count() > 0);
     programs.insert(digest, Arc::downgrade(program));
 }
@@ -171,6 +159,6 @@ pub fn parent(reference: &str) -> &str {
 }
 
 /// The registry refuses what leads out.
-fn below(directory: &str, name: &str) -> String {
+pub(super) fn below(directory: &str, name: &str) -> String {
     if directory.is_empty() { name.into() } else { format!("{}/{name}", directory.trim_end_matches('/')) }
 }

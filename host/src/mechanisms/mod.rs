@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod feed;
 pub mod imports;
 pub mod live;
+pub mod paging;
 pub mod pipeline;
 pub mod place;
 pub mod pool;

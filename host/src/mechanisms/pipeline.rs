@@ -1,5 +1,6 @@
 //! Fragments one after the other, as one program.
 
+use super::paging::{Loaded, Rest};
 use crate::{
     nouns::{Account, Fault, Plan, PlanError, Port, Signature, Tensor},
     ports::{Device, Program},
@@ -11,7 +12,13 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 pub struct Pipeline {
     signature: Signature,
     device: Device,
-    stages: Vec<Stage>,
+    /// Of the fragments that are in memory: all of them, or the first.
+    programs: Vec<Arc<dyn Program>>,
+    /// The others.
+    rest: Option<Arc<Rest>>,
+    /// Who has what the rest yields; the programs know it of their own.
+    account: Option<Account>,
+    stages: Arc<[Stage]>,
     /// Which value is which output.
     outputs: Vec<usize>,
     /// Values that exist: the inputs of the model, then what the stages yield.
@@ -19,7 +26,7 @@ pub struct Pipeline {
 }
 
 struct Stage {
-    program: Arc<dyn Program>,
+    signature: Signature,
     /// Values, in the order of the program.
     inputs: Vec<usize>,
     outputs: Vec<usize>,
@@ -30,17 +37,28 @@ struct Stage {
 impl Pipeline {
     /// Joins loaded fragments as the plan says.
     pub fn new(plan: &Plan, programs: Vec<Arc<dyn Program>>, device: Device) -> Result<Self, PlanError> {
-        if programs.len() != plan.fragments.len() {
-            return Err(PlanError::Fragments(programs.len()));
+        let signatures = programs.iter().map(|program| program.signature().clone()).collect();
+        Self::paged(plan, signatures, programs, None, device)
+    }
+
+    /// The same where only the first fragments are loaded and the rest is read for each run.
+    pub fn paged(
+        plan: &Plan,
+        signatures: Vec<Signature>,
+        programs: Vec<Arc<dyn Program>>,
+        rest: Option<Rest>,
+        device: Device,
+    ) -> Result<Self, PlanError> {
+        if signatures.len() != plan.fragments.len() {
+            return Err(PlanError::Fragments(signatures.len()));
         }
         let mut names: HashMap<&str, usize> = HashMap::new();
         for input in &plan.inputs {
             number(&mut names, input);
         }
         let mut stages = Vec::new();
-        for (fragment, program) in plan.fragments.iter().zip(programs) {
+        for (fragment, signature) in plan.fragments.iter().zip(signatures) {
             let values = || PlanError::Values(fragment.name.clone());
-            let signature = program.signature();
             let same = same(&signature.inputs, &fragment.inputs) && same(&signature.outputs, &fragment.outputs);
             if !same {
                 return Err(values());
@@ -50,7 +68,7 @@ impl Pipeline {
             let named = |port: &Port| fragment.outputs.iter().find(|name| **name == port.name).ok_or_else(values);
             let yielded: Vec<_> = signature.outputs.iter().map(named).collect::<Result<_, _>>()?;
             let outputs = yielded.into_iter().map(|name| number(&mut names, name)).collect();
-            stages.push(Stage { program, inputs, outputs, spent: Vec::new() });
+            stages.push(Stage { signature, inputs, outputs, spent: Vec::new() });
         }
         let output = |name: &String| {
             let undefined = || PlanError::Undefined { value: name.clone(), user: "the outputs".into() };
@@ -58,7 +76,9 @@ impl Pipeline {
         };
         let outputs: Vec<usize> = plan.outputs.iter().map(output).collect::<Result<_, _>>()?;
         spend(&mut stages, &outputs, names.len());
-        Ok(Self { signature: signature(plan, &stages), device, outputs, values: names.len(), stages })
+        let (signature, values) = (signature(plan, &stages), names.len());
+        let (rest, stages) = (rest.map(Arc::new), stages.into());
+        Ok(Self { signature, device, programs, rest, account: None, stages, outputs, values })
     }
 }
 
@@ -73,38 +93,56 @@ impl Program for Pipeline {
     }
 
     fn for_account(self: Arc<Self>, account: &Account) -> Arc<dyn Program> {
-        let stages = self.stages.iter().map(|stage| Stage {
-            program: stage.program.clone().for_account(account),
-            inputs: stage.inputs.clone(),
-            outputs: stage.outputs.clone(),
-            spent: stage.spent.clone(),
-        });
+        let programs = self.programs.iter().map(|program| program.clone().for_account(account));
         Arc::new(Self {
             signature: self.signature.clone(),
             device: self.device.clone(),
-            stages: stages.collect(),
+            programs: programs.collect(),
+            rest: self.rest.clone(),
+            account: Some(account.clone()),
+            stages: self.stages.clone(),
             outputs: self.outputs.clone(),
             values: self.values,
         })
     }
 
     fn held_bytes(&self) -> u64 {
-        self.stages.iter().map(|stage| stage.program.held_bytes()).sum()
+        self.programs.iter().map(|program| program.held_bytes()).sum()
     }
 
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
         self.signature.fits(&inputs)?;
         let mut values: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
         values.resize(self.values, None);
-        for stage in &self.stages {
+        // It reads while the first ones compute.
+        let mut belt = match &self.rest {
+            Some(rest) => Some(rest.begin(deadline).await?),
+            None => None,
+        };
+        for (index, stage) in self.stages.iter().enumerate() {
             let given = stage.inputs.iter().map(|&value| taken(&values, value)).collect::<Result<_, _>>()?;
-            let yielded = stage.program.run(given, deadline).await?;
+            let yielded = match (self.programs.get(index), &mut belt) {
+                (Some(program), _) => program.run(given, deadline).await?,
+                (None, Some(belt)) => self.pass(belt.next(deadline).await?, given, deadline).await?,
+                (None, None) => return Err(Fault::Invalid("a fragment of the model is missing".into())),
+            };
             for (&value, tensor) in stage.outputs.iter().zip(yielded) {
                 values[value] = Some(tensor);
             }
             stage.spent.iter().for_each(|&value| values[value] = None);
         }
         self.outputs.iter().map(|&value| taken(&values, value)).collect()
+    }
+}
+
+impl Pipeline {
+    /// Runs a fragment that is gone afterwards.
+    async fn pass(&self, loaded: Loaded, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+        let program = match &self.account {
+            Some(account) => loaded.program.clone().for_account(account),
+            None => loaded.program.clone(),
+        };
+        program.run(inputs, deadline).await
     }
 }
 
@@ -138,8 +176,8 @@ fn spend(stages: &mut [Stage], outputs: &[usize], values: usize) {
 
 /// The ports of the whole model, as its fragments have them. An input that no fragment reads takes anything.
 fn signature(plan: &Plan, stages: &[Stage]) -> Signature {
-    let inputs = |stage: &Stage| stage.program.signature().inputs.clone();
-    let outputs = |stage: &Stage| stage.program.signature().outputs.clone();
+    let inputs = |stage: &Stage| stage.signature.inputs.clone();
+    let outputs = |stage: &Stage| stage.signature.outputs.clone();
     let taken: Vec<Port> = stages.iter().flat_map(inputs).collect();
     let yielded: Vec<Port> = stages.iter().flat_map(outputs).collect();
     let port = |name: &String| {

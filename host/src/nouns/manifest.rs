@@ -20,6 +20,9 @@ pub struct Manifest {
     /// A part of the GPU's name or driver, where `accelerator` is `gpu`. A driver that computes on the CPU is taken only
     /// by its name.
     pub device: Option<String>,
+    /// What the process may hold in memory. The limit of its control group when left out, else what the machine has. Of a
+    /// cut model that is larger, fragments are read from disk for each run.
+    pub memory_max_bytes: Option<NonZeroU64>,
     /// Device memory for everything together: models, plans, tensors and buffers kept for the next ones. What the driver
     /// gives when left out.
     pub device_max_bytes: Option<NonZeroUsize>,

@@ -12,6 +12,7 @@ pub mod manifest;
 mod narrow;
 mod profile;
 mod signature;
+mod space;
 mod tensor;
 mod view;
 
@@ -26,5 +27,6 @@ pub use manifest::Manifest;
 pub use narrow::Narrow;
 pub use profile::{Measured, Profile, ProfileError};
 pub use signature::{Extent, Port, Signature};
+pub use space::Space;
 pub use tensor::{Element, Resident, Shape, ShapeError, Spec, Tensor};
 pub use view::{Colour, Fit, Layout, Rectangle, View};

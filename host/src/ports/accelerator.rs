@@ -51,6 +51,11 @@ pub trait Accelerator: Send + Sync {
         None
     }
 
+    /// What its holder may still put on it; `None` where it is the host's memory that it takes.
+    fn room_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Moves a host tensor to where graphs read it best.
     async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault>;
 

@@ -1,8 +1,9 @@
 //! Where guests and models are fetched from.
 
-use crate::nouns::Digest;
+use crate::nouns::{Digest, Space};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::ops::Range;
 
 /// Bytes whose digest was verified after they were read.
 #[derive(Clone)]
@@ -35,9 +36,27 @@ pub enum RegistryError {
     Unreadable { reference: String, reason: String },
 }
 
+/// Changes with the bytes: as long as it is the same, so are they.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision(pub String);
+
 /// A place that keeps artefacts.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// The artefact behind `reference`, at most `limit_bytes` long.
     async fn fetch(&self, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError>;
+
+    /// How long it is.
+    async fn length(&self, reference: &str) -> Result<u64, RegistryError>;
+
+    /// Reads an artefact that is exactly `bytes` long into those of `space`. What is read again and again passes the
+    /// system's caches by: it would drive out everything else, and be gone itself before its next turn.
+    ///
+    /// Nothing is verified. The revision is that of what was read; `None` where it can't be told.
+    async fn read(
+        &self,
+        reference: &str,
+        space: Space,
+        bytes: Range<usize>,
+    ) -> Result<(Space, Option<Revision>), RegistryError>;
 }
