@@ -11,6 +11,8 @@ use burst_host::nouns::{Element, Fault, Narrow, Shape, Spec};
 /// What the shader takes.
 const LINKS_MAX: usize = 6;
 const OPERANDS_MAX: usize = 4;
+/// Enough to fill a device; each computes on several quads of larger tensors.
+const INVOCATIONS_MAX: usize = 1 << 18;
 
 /// `y = linkN(… link1(x))`; operands broadcast to y's shape.
 #[derive(Clone)]
@@ -176,10 +178,17 @@ impl Chain {
         parameters.extend(numbers(&self.links, self.lane));
         let mut reads: Vec<_> = operands.iter().map(|operand| operand.storage).collect();
         reads.resize(OPERANDS_MAX, self.x.storage);
-        let groups = grid(shape.elements().div_ceil(4));
+        let groups = grid(shape.elements().div_ceil(4).min(INVOCATIONS_MAX));
+        let words = reads_words(operands.iter().map(|operand| operand.spec.element).chain([self.y.spec.element]));
+        kernel.0.push(("WORDS", u32::from(words)));
         let kernel = Kernel::new(Shader::Pointwise(self.lane), kernel.0);
         Dispatch { kernel, parameters, reads, write: self.y.storage, groups }
     }
+}
+
+/// Whether all elements are words.
+fn reads_words(mut elements: impl Iterator<Item = Element>) -> bool {
+    elements.all(|element| matches!(element, Element::Fp32 | Element::I32 | Element::U32))
 }
 
 fn numbers(links: &[Link], lane: Lane) -> Vec<u32> {

@@ -10,9 +10,11 @@ override Y: u32;
 override NUMBER: u32 = 0u;
 // Whether an operand has the result's shape and is contiguous, else it is read by strides.
 override A_DENSE: bool = true;
-override B_DENSE: bool = true;
-override C_DENSE: bool = true;
-override D_DENSE: bool = true;
+override B_DENSE: bool = false;
+override C_DENSE: bool = false;
+override D_DENSE: bool = false;
+// Whether every element is a word: dense operands and the result then come and go by fours.
+override WORDS: bool = false;
 // How many axes are walked; the others have one place.
 override AXES: u32 = RANK;
 // The chain: what is done, and with which operand (0 to 3; 4: the number in the parameters).
@@ -44,7 +46,37 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> b: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> c: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> d: array<vec4<u32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<u32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<u32>>;
+
+// Where every element is a word, those of dense operands that are in hand.
+var<private> quad_a: vec4<u32>;
+var<private> quad_b: vec4<u32>;
+var<private> quad_c: vec4<u32>;
+var<private> quad_d: vec4<u32>;
+
+fn load(quad: u32) {
+    if A_DENSE {
+        quad_a = a[quad];
+    }
+    if B_DENSE {
+        quad_b = b[quad];
+    }
+    if C_DENSE {
+        quad_c = c[quad];
+    }
+    if D_DENSE {
+        quad_d = d[quad];
+    }
+}
+
+fn in_hand(operand: u32) -> vec4<u32> {
+    switch operand {
+        case 0u: { return quad_a; }
+        case 1u: { return quad_b; }
+        case 2u: { return quad_c; }
+        default: { return quad_d; }
+    }
+}
 
 fn word(operand: u32, index: u32) -> u32 {
     switch operand {
@@ -68,6 +100,9 @@ fn strided(operand: u32, index: u32) -> u32 {
 }
 
 fn element_at(operand: u32, element: u32, dense: bool, at: u32) -> Lane {
+    if WORDS && dense {
+        return decode(element, in_hand(operand)[at % 4u], 0u, at);
+    }
     var index = at;
     if !dense {
         index = strided(operand, at);
@@ -108,33 +143,53 @@ fn chain(at: u32) -> Lane {
     return link(x, 5u, OP5, WITH5, at);
 }
 
+fn by_words(quad: u32) {
+    load(quad);
+    var made = vec4(0u);
+    for (var step = 0u; step < 4u; step++) {
+        let x = chain(min(4u * quad + step, parameters.count - 1u));
+        made = select(made, vec4(encode(Y, x, 0u)), vec4(0u, 1u, 2u, 3u) == vec4(step));
+    }
+    y[quad] = made;
+}
+
+fn put(word: u32, bits: u32) {
+    y[word / 4u][word % 4u] = bits;
+}
+
+fn one_by_one(first: u32) {
+    let size = bytes_of(Y);
+    var gathered = 0u;
+    for (var step = 0u; step < 4u; step++) {
+        let x = chain(min(first + step, parameters.count - 1u));
+        if size >= 4u {
+            let word = (first + step) * size / 4u;
+            put(word, encode(Y, x, 0u));
+            if size == 8u {
+                put(word + 1u, encode_high(Y, x));
+            }
+        } else {
+            gathered |= encode(Y, x, step);
+            if (step + 1u) % (4u / size) == 0u {
+                put((first + step) * size / 4u, gathered);
+                gathered = 0u;
+            }
+        }
+    }
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let first = place_in_grid(group, groups, local) * 4u;
-    if first >= parameters.count {
-        return;
-    }
-    let size = bytes_of(Y);
-    var gathered = 0u;
-    for (var step = 0u; step < 4u; step++) {
-        let at = min(first + step, parameters.count - 1u);
-        let x = chain(at);
-        if size >= 4u {
-            let index = (first + step) * size / 4u;
-            y[index] = encode(Y, x, 0u);
-            if size == 8u {
-                y[index + 1u] = encode_high(Y, x);
-            }
+    let all = groups.x * groups.y * GROUP;
+    for (var quad = place_in_grid(group, groups, local); quad < (parameters.count + 3u) / 4u; quad += all) {
+        if WORDS {
+            by_words(quad);
         } else {
-            gathered |= encode(Y, x, step);
-            if (step + 1u) % (4u / size) == 0u {
-                y[(first + step) * size / 4u] = gathered;
-                gathered = 0u;
-            }
+            one_by_one(4u * quad);
         }
     }
 }
