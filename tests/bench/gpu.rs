@@ -1,6 +1,10 @@
 //! The GPU accelerator: models, products, copies, and what a run costs the host.
 //!
-//!     [BURST_GPU=part-of-a-name] just bench gpu [models] [rates] [host] [--quick]
+//!     [BURST_GPU=part-of-a-name] just bench gpu [models] [rates] [copies] [host] [--quick]
+//!
+//! Without a name the GPU of this machine is measured, and lavapipe where it has none. The figures of a GPU stand beside
+//! those of PyTorch where the Python of `BURST_PYTHON` has it with CUDA. A build that is carried to another machine finds
+//! the repository by `BURST_ROOT`.
 
 // Of this and of the support, each benchmark uses a part.
 #[allow(dead_code)]
@@ -25,8 +29,7 @@ const BATCH: usize = 32;
 
 fn main() {
     let flags = Flags::parse();
-    let name = std::env::var("BURST_GPU").unwrap_or_else(|_| "llvmpipe".into());
-    let accelerator = support::block_on(GpuAccelerator::open(&Wanted::Named(name))).unwrap();
+    let accelerator = accelerator();
     let mut report = Report::new("gpu", &flags);
     report.on(&accelerator.describe().name);
     if flags.wants("models") {
@@ -35,10 +38,21 @@ fn main() {
     if flags.wants("rates") {
         rates::measure(&accelerator, &flags, &mut report);
     }
+    if flags.wants("copies") {
+        rates::copies(&accelerator, &mut report);
+    }
     if flags.wants("host") {
         runs::measure(&accelerator, &flags, &mut report);
     }
     report.finish();
+}
+
+fn accelerator() -> GpuAccelerator {
+    let open = |wanted| support::block_on(GpuAccelerator::open(&wanted));
+    match std::env::var("BURST_GPU") {
+        Ok(name) => open(Wanted::Named(name)).unwrap(),
+        Err(_) => open(Wanted::Hardware).or_else(|_| open(Wanted::Named("llvmpipe".into()))).unwrap(),
+    }
 }
 
 fn models(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report) {
@@ -60,8 +74,22 @@ fn models(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report) {
 
 fn beside(model: &str, loaded: &Loaded<'_>, batch: usize, runs_min: usize, report: &mut Report) {
     let ours = loaded.times(runs_min);
-    let peer_value = onnx_runtime(model, 2, batch);
-    let metric = format!("model_{model}_ms_b{batch}");
-    let (value, n) = (Some(median(&ours)), ours.len());
-    report.add(Row { metric, unit: "ms", value, peer: ONNX_RUNTIME, peer_value, n });
+    let row = |suffix: &str, peer, peer_value| {
+        let metric = format!("model_{model}_ms_b{batch}{suffix}");
+        Row { metric, unit: "ms", value: Some(median(&ours)), peer, peer_value, n: ours.len() }
+    };
+    if let Some(eager) = torch(model, batch, false) {
+        report.add(row("", "PyTorch, CUDA, eager", Some(eager)));
+        report.add(row("_compiled", "PyTorch, CUDA, compiled", torch(model, batch, true)));
+    } else {
+        report.add(row("", ONNX_RUNTIME, onnx_runtime(model, 2, batch)));
+    }
+}
+
+/// The median that torch_models.py measures; `None` without PyTorch and a GPU that it computes on.
+fn torch(model: &str, batch: usize, compiled: bool) -> Option<f64> {
+    let batch = batch.to_string();
+    let mut words = vec!["tests/bench/torch_models.py", model, "--batch", &batch];
+    words.extend(compiled.then_some("--compiled"));
+    rates::told(&words)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     report::{Flags, Report, Row},
-    support::{block_on, python, root},
+    support::{block_on, root},
 };
 use burst_host::{
     nouns::{Attribute, Element, Extent, Graph, Op, Opset, Port, Spec, Tensor},
@@ -18,6 +18,11 @@ const SIZES: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
 /// A product larger than this takes a CPU driver minutes.
 const CPU_SIZE_MAX: usize = 2048;
 const COPY_FLOATS: usize = 16 << 20;
+/// Smaller products of halves are over before they are timed well.
+const HALVES_SIZE_MIN: usize = 1024;
+/// What reads and writes every number once, on rows of 1024.
+const MEMORY_BOUND: [(&str, &str); 3] =
+    [("copy_gbps", "Neg"), ("softmax_gbps", "Softmax"), ("sigmoid_gbps", "Sigmoid")];
 const SECONDS: f64 = 2.0;
 
 pub fn measure(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report) {
@@ -30,12 +35,33 @@ pub fn measure(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report
         let metric = format!("gemm_gflops_{n}");
         report.add(Row { metric, unit: "GFLOP/s", value, peer: "BLAS of this device", peer_value, n: runs });
     }
-    let negate = graph(&[("Neg", &["a"])], &[("a", [COPY_FLOATS / 1024, 1024])]);
-    let (seconds, runs) = seconds_a_run(accelerator, &negate);
-    let value = Some(2.0 * 4.0 * COPY_FLOATS as f64 / seconds / 1e9);
+    halves(accelerator, slow, report);
+}
+
+/// Pointwise work and rows, beside a copy.
+pub fn copies(accelerator: &dyn Accelerator, report: &mut Report) {
     let peer_value = peer("copy", COPY_FLOATS);
-    let metric = "copy_gbps".to_owned();
-    report.add(Row { metric, unit: "GB/s", value, peer: "a copy on this device", peer_value, n: runs });
+    for (metric, kind) in MEMORY_BOUND {
+        let rows = graph(&[(kind, &["a"])], &[("a", [COPY_FLOATS / 1024, 1024])]);
+        let (seconds, runs) = seconds_a_run(accelerator, &rows);
+        let value = Some(2.0 * 4.0 * COPY_FLOATS as f64 / seconds / 1e9);
+        let (metric, peer) = (metric.to_owned(), "a copy on this device");
+        report.add(Row { metric, unit: "GB/s", value, peer, peer_value, n: runs });
+    }
+}
+
+/// Products of halves, where a device is made for them.
+fn halves(accelerator: &dyn Accelerator, slow: bool, report: &mut Report) {
+    for n in SIZES.into_iter().filter(|&n| !slow && n >= HALVES_SIZE_MIN) {
+        let ports = [("a", [n, n]), ("b", [n, n])];
+        let mut multiply = graph(&[("MatMul", &["a", "b"])], &ports);
+        multiply.inputs.iter_mut().for_each(|port| port.element = Some(Element::Fp16));
+        let (seconds, runs) = seconds_a_run(accelerator, &multiply);
+        let value = Some(2.0 * (n as f64).powi(3) / seconds / 1e9);
+        let peer_value = peer("gemm16", n);
+        let metric = format!("gemm_f16_gflops_{n}");
+        report.add(Row { metric, unit: "GFLOP/s", value, peer: "BLAS of this device, FP16", peer_value, n: runs });
+    }
 }
 
 /// Ops in a row, each on the result of the one before; of the last, one number is the output.
@@ -78,9 +104,13 @@ pub fn graph(ops: &[(&str, &[&str])], inputs: &[(&str, [usize; 2])]) -> Graph {
 pub fn loaded(accelerator: &dyn Accelerator, graph: &Graph) -> (Arc<dyn Program>, Vec<Tensor>) {
     let program = block_on(accelerator.load(graph)).unwrap();
     let input = |port: &Port| {
-        let spec = Spec::new(Element::Fp32, extents_of(port)).unwrap();
-        let values: Vec<f32> = (0..spec.shape.elements()).map(|at| (at % 251) as f32 / 251.0).collect();
-        let host = Tensor::host(spec, bytemuck::cast_slice::<f32, u8>(&values).to_vec()).unwrap();
+        let spec = Spec::new(port.element.unwrap_or(Element::Fp32), extents_of(port)).unwrap();
+        let values = (0..spec.shape.elements()).map(|at| (at % 251) as f32 / 251.0);
+        let bytes = match spec.element {
+            Element::Fp16 => values.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect(),
+            _ => values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>(),
+        };
+        let host = Tensor::host(spec, bytes).unwrap();
         block_on(accelerator.upload(host)).unwrap()
     };
     let inputs = graph.inputs.iter().map(input).collect();
@@ -111,10 +141,12 @@ fn seconds_a_run(accelerator: &dyn Accelerator, graph: &Graph) -> (f64, usize) {
 
 /// The same by numpy, or by PyTorch where it has a GPU; `None` without them.
 fn peer(what: &str, size: usize) -> Option<f64> {
-    let output = Command::new(python()?)
-        .args(["tests/bench/rates.py", what, &size.to_string()])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+    told(&["tests/bench/rates.py", what, &size.to_string()])
+}
+
+/// The number that a script of this directory prints; `None` where it can't.
+pub fn told(words: &[&str]) -> Option<f64> {
+    let python = std::env::var_os("BURST_PYTHON").unwrap_or_else(|| "python3".into());
+    let output = Command::new(python).args(words).current_dir(root()).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).lines().last()?.trim().parse().ok()
 }

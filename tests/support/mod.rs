@@ -27,15 +27,16 @@ use burst_host::{
 use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::runtime::Runtime;
 
-/// The repository.
+/// The repository; elsewhere than it was built where `BURST_ROOT` says so.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| std::env::var_os("BURST_ROOT").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from))
 }
 
 /// A component of an example guest, relative to the repository.
