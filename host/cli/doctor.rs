@@ -88,13 +88,13 @@ fn open_files() -> String {
 /// What the drivers show, whether it would be chosen or not.
 #[cfg(feature = "gpu")]
 async fn gpus() {
-    for found in burst_adapters::gpu::survey().await {
+    for found in burst_adapters::gpu::survey(house::cache().as_ref()).await {
         let taken = if found.hardware { "" } else { "; taken only by its name (device = …)" };
         row("  shown", format!("{}, {}{taken}", found.device, found.kind));
         row("    features", found.features.join(" "));
         let limits: Vec<_> = found.limits.iter().map(|(name, limit)| format!("{name} {limit}")).collect();
         row("    limits", limits.join(", "));
-        row("    kernels", found.kernels.into());
+        row("    kernels", found.kernels);
     }
 }
 

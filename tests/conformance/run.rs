@@ -7,7 +7,7 @@ use super::{
 use crate::support::block_on;
 use burst_adapters::{
     cpu::CpuAccelerator,
-    gpu::{GpuAccelerator, Wanted},
+    gpu::{Choice, Family, GpuAccelerator, Options, Wanted},
 };
 use burst_host::{
     nouns::{Fault, Tensor},
@@ -65,8 +65,16 @@ pub fn accelerator(name: &str) -> Option<Arc<dyn Accelerator>> {
 }
 
 fn gpu(device: String) -> Arc<dyn Accelerator> {
-    let opened = block_on(GpuAccelerator::open(&Wanted::Named(device)));
+    let options =
+        Options { kernels: std::env::var("BURST_KERNELS").ok().map(|name| kernels(&name)), ..Options::default() };
+    let opened = block_on(GpuAccelerator::open_with(&Wanted::Named(device), options));
     Arc::new(opened.unwrap_or_else(|fault| panic!("{fault}")))
+}
+
+/// Those of a family by its name; all of them give the same answers.
+fn kernels(name: &str) -> Choice {
+    let family = Family::ALL.into_iter().find(|family| format!("{family:?}").eq_ignore_ascii_case(name));
+    Choice::of(family.unwrap_or_else(|| panic!("BURST_KERNELS is one of {:?}", Family::ALL)))
 }
 
 /// Runs one case; what panics or hangs has failed.

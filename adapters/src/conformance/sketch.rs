@@ -3,6 +3,7 @@
 use burst_host::nouns::{Attribute, Element, Extent, Function, Graph, Op, Opset, Port, Tensor};
 
 /// A graph in the making; lists of names are words in one string, `_` for one left out.
+#[derive(Clone)]
 pub struct Sketch(Graph);
 
 impl Sketch {

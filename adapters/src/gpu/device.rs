@@ -1,10 +1,12 @@
 //! One open GPU: what it is, whether it is still there, and how it is waited for.
 
 use super::{
+    family::{Family, Target, cooperates},
     flights::{Flight, Flights},
-    kernels::{Family, Kernels},
+    kernels::Kernels,
     memory::{Memory, Shelf},
     stored::Stored,
+    tuning::{self, Choice},
     view::Views,
     waiter::Waiter,
 };
@@ -21,13 +23,20 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use wgpu::{Backends, DeviceType, Features, PollType, SubmissionIndex};
+use wgpu::{Backends, DeviceType, ExperimentalFeatures, Features, PollType, SubmissionIndex};
 
 /// Runs of all holders together that are on the device and not done; the next one waits.
 const RUNS_MAX: usize = 256;
 
 /// After which a device that has not finished is taken for hung: nothing in this process can stop its work.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What kernels use where a device has it.
+const USED: Features = Features::PIPELINE_CACHE
+    .union(Features::SHADER_F16)
+    .union(Features::SUBGROUP)
+    .union(Features::SHADER_F64)
+    .union(Features::SHADER_INT64);
 
 /// Which adapter is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +56,8 @@ pub struct Options {
     pub cache: Option<Cache>,
     /// How long the device may take for what it was given before it is taken for hung; a minute when left out.
     pub patience: Option<Duration>,
+    /// Which kernels; those that are the fastest on the device when left out.
+    pub kernels: Option<Choice>,
 }
 
 /// An open device with its queue, its memory and what was made for it.
@@ -55,8 +66,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     pub kernels: Kernels,
     pub description: Arc<Description>,
-    /// Whether shaders may compute in 64-bit floats.
-    pub doubles: bool,
+    /// What operators are lowered for.
+    pub target: Target,
     pub shelf: Arc<Shelf>,
     pub views: Views,
     runs: Ledger,
@@ -71,14 +82,18 @@ impl Gpu {
     pub async fn open(wanted: &Wanted, options: &Options) -> Result<Self, Fault> {
         let adapter = adapter(wanted).await?;
         let limits = adapter.limits();
-        // A 64-bit float is taken apart as a 64-bit integer.
-        const DOUBLES: Features = Features::SHADER_F64.union(Features::SHADER_INT64);
-        let features =
-            adapter.features() & (Features::PIPELINE_CACHE | Features::SHADER_F16 | Features::SUBGROUP | DOUBLES);
+        let mut features = adapter.features() & USED;
+        let mut experimental_features = ExperimentalFeatures::disabled();
+        if cooperates(&adapter) {
+            features |= Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: one kernel uses what is experimental, and only where the adapter has the very matrices it names.
+            experimental_features = unsafe { ExperimentalFeatures::enabled() };
+        }
         let request = wgpu::DeviceDescriptor {
             label: Some("burst"),
             required_features: features,
             required_limits: limits,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = adapter
@@ -95,13 +110,11 @@ impl Gpu {
             std::mem::forget(endless.clone());
         })?;
         let info = adapter.get_info();
+        let choice = kernels(options.kernels, &info, &device)?;
+        let stored = Stored::open(&device, &info, options.cache.as_ref());
         let room = options.max_bytes.map_or(usize::MAX, NonZeroUsize::get);
-        Ok(Self {
-            kernels: Kernels::new(
-                device.clone(),
-                Family::of(&info, features),
-                Stored::open(&device, &info, options.cache.as_ref()),
-            ),
+        let mut gpu = Self {
+            kernels: Kernels::new(device.clone(), choice.family, stored),
             description: Arc::new(describe(&info)),
             shelf: Arc::new(Shelf::new(Ledger::new("device_max_bytes", room))),
             views: Views::new(),
@@ -109,11 +122,21 @@ impl Gpu {
             flights,
             waiter,
             newest: Mutex::default(),
-            doubles: features.contains(DOUBLES),
+            target: Target::new(choice, features),
             device,
             queue,
             lost,
-        })
+        };
+        if options.kernels.is_none() {
+            tuning::tune(&mut gpu, &info, options.cache.as_ref()).await;
+        }
+        Ok(gpu)
+    }
+
+    /// Computes with other kernels from now on.
+    pub fn choose(&mut self, choice: Choice) {
+        self.target = Target::new(choice, self.device.features());
+        self.kernels = self.kernels.of(choice.family);
     }
 
     /// Bytes of the largest tensor that kernels can be given; sizes of blocks are coarse.
@@ -192,6 +215,15 @@ impl Gpu {
             None => self.alive().map(|()| done),
         }
     }
+}
+
+/// The kernels that are asked for, or those that fit before any are measured.
+fn kernels(asked: Option<Choice>, info: &wgpu::AdapterInfo, device: &wgpu::Device) -> Result<Choice, Fault> {
+    let choice = asked.unwrap_or_else(|| Choice::of(Family::of(info, device.features())));
+    if choice.runs_on(info, device) {
+        return Ok(choice);
+    }
+    Err(Fault::Unsupported(format!("{} does not compute with {choice}", info.name)))
 }
 
 fn explain(error: &wgpu::Error) -> Fault {

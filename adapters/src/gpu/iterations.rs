@@ -1,7 +1,10 @@
 //! How often an invocation of each shader goes round its loops: every dispatch is held to the limit of CPU drivers, which
 //! stop an invocation without a word.
 
-use super::kernels::{Kernel, Shader};
+use super::{
+    family::Family,
+    kernels::{Kernel, Shader},
+};
 use burst_host::nouns::Fault;
 
 /// The most iterations of one invocation; CPU drivers stop it, without a word, after 65,535.
@@ -9,8 +12,8 @@ pub const ITERATIONS_MAX: usize = 60_000;
 
 impl Kernel {
     /// `Unsupported` where an invocation could go round more often than it may.
-    pub fn check_iterations(&self, parameters: &[u32]) -> Result<(), Fault> {
-        let (_, iterations) = loops(self, parameters);
+    pub fn check_iterations(&self, parameters: &[u32], family: Family) -> Result<(), Fault> {
+        let (_, iterations) = loops(self, parameters, family);
         if iterations <= ITERATIONS_MAX {
             return Ok(());
         }
@@ -24,10 +27,16 @@ impl Kernel {
 /// How many loops a shader has in its source besides its lane's, functions included, so that who adds one has to say
 /// here how long it is; and the iterations of those whose length parameters or constants decide. Loops of a fixed
 /// length are short, and unrolled.
-fn loops(kernel: &Kernel, parameters: &[u32]) -> (usize, usize) {
+fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) {
     let p = |index: usize| parameters.get(index).map_or(0, |&word| word as usize);
     let c =
         |name: &str| kernel.constants.iter().find(|(known, _)| *known == name).map_or(0, |&(_, value)| value as usize);
+    let row = |length: usize| length.div_ceil(c("INVOCATIONS").max(1));
+    // Steps that a workgroup has in its memory at once, multiplied by fours.
+    let shared = |steps: usize| {
+        let side = (c("TILE") / 8).max(1);
+        nested(&[steps.div_ceil(side), side.div_ceil(4)])
+    };
     match kernel.shader {
         Shader::Advance
         | Shader::Cache
@@ -47,14 +56,17 @@ fn loops(kernel: &Kernel, parameters: &[u32]) -> (usize, usize) {
         // Words of an element, axes, halvings, a block.
         Shader::Candidates | Shader::Gather | Shader::LocateElements => (1, 0),
         Shader::Random | Shader::Reverse | Shader::Scan => (1, 0),
-        Shader::Pointwise(_) | Shader::Select | Shader::Strided | Shader::View => (2, 0),
-        Shader::GridSample => (4, 0),
+        Shader::Select | Shader::Strided | Shader::View => (2, 0),
+        // The elements of the largest tensor are a few hundred for each invocation.
+        Shader::GridSample | Shader::Pointwise(_) => (4, 0),
         Shader::Arg(_) | Shader::Cumulate(_) | Shader::Fold(_) | Shader::LocateRows => (1, p(1)),
         Shader::Boundary => (1, p(2)),
         Shader::Capacity => (1, p(0)),
         Shader::Scatter(_) => (1, p(3)),
         Shader::Taps | Shader::Suppress => (1, p(4)),
         Shader::Reduce => (2, p(1).saturating_mul(2)),
+        Shader::ReduceRows => (3, row(p(1)).saturating_mul(2)),
+        Shader::SoftmaxRows | Shader::NormalizeRows => (4, row(p(1)).saturating_mul(3)),
         Shader::Softmax | Shader::Normalize | Shader::Multinomial => (3, p(1).saturating_mul(3)),
         Shader::AttentionJoin => (2, p(1).saturating_mul(2)),
         Shader::AttentionScores => (1, c("WIDTH")),
@@ -70,14 +82,20 @@ fn loops(kernel: &Kernel, parameters: &[u32]) -> (usize, usize) {
         }
         // Units of the state, and the gates of each.
         Shader::Recurrent => (3, nested(&[p(1), 4])),
+        Shader::MatMul if family == Family::Shared => (6, shared(p(8))),
         Shader::MatMul => (7, p(2)),
+        Shader::MatVec if family == Family::Shared => (5, p(8).div_ceil(32)),
+        Shader::MatVec => (4, p(8)),
+        Shader::Parts => (2, p(3)),
+        Shader::Cooperative => (5, nested(&[p(2).div_ceil(32), 2])),
         Shader::Product(_) => (2, p(3)),
         // Words of a column, and the weights of each.
         Shader::PackedMatMul => {
             let each = 32 / c("BITS").clamp(1, 32);
             (3, nested(&[p(3).saturating_mul(p(4)).div_ceil(each), each]))
         }
-        Shader::Conv => (5, nested(&[p(9).saturating_mul(p(10)), p(1)])),
+        Shader::Conv if family == Family::Shared => (5, shared(p(6))),
+        Shader::Conv => (5, nested(&[p(11).saturating_mul(p(12)), p(1)])),
         Shader::Depthwise => (4, nested(&[p(7), p(8)])),
         Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
@@ -104,10 +122,7 @@ fn nested(lengths: &[usize]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::kernels::{Family, Lane},
-        *,
-    };
+    use super::{super::kernels::Lane, *};
     use naga::{Block, Statement};
 
     /// Loops in a block, those inside of others too.
@@ -139,7 +154,7 @@ mod tests {
             let functions = module.functions.iter().map(|(_, function)| function);
             let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
             let found: usize = functions.map(|function| count(&function.body)).sum();
-            let expected = loops(&Kernel::new(shader, []), &[]).0 + of_lane(shader.lane());
+            let expected = loops(&Kernel::new(shader, []), &[], family).0 + of_lane(shader.lane());
             assert_eq!(found, expected, "{shader:?}");
         }
     }
@@ -147,16 +162,16 @@ mod tests {
     #[test]
     fn what_lengthens_a_loop_is_refused() {
         let constants = |value| [("WIDTH", value), ("COLUMNS", value), ("BITS", 4)];
-        for &shader in Shader::ALL {
+        for (shader, family) in Shader::ALL.iter().flat_map(|&shader| Family::ALL.map(|family| (shader, family))) {
             let of = |value| Kernel::new(shader, constants(value));
-            assert_eq!(of(1).check_iterations(&[1; 64]), Ok(()), "{shader:?}");
-            let fixed = loops(&of(1), &[]).1 == 0 && loops(&of(1), &[1; 64]).1 == 0;
-            let refused = matches!(of(u32::MAX).check_iterations(&[u32::MAX; 64]), Err(Fault::Unsupported(_)));
-            assert_eq!(refused, !fixed, "{shader:?}");
+            assert_eq!(of(1).check_iterations(&[1; 64], family), Ok(()), "{shader:?}");
+            let fixed = loops(&of(1), &[], family).1 == 0 && loops(&of(1), &[1; 64], family).1 == 0;
+            let refused = of(u32::MAX).check_iterations(&[u32::MAX; 64], family);
+            assert_eq!(matches!(refused, Err(Fault::Unsupported(_))), !fixed, "{shader:?}");
         }
         let reduce = Kernel::new(Shader::Reduce, []);
-        assert_eq!(reduce.check_iterations(&[1, 30_000, 1]), Ok(()));
-        assert!(reduce.check_iterations(&[1, 30_001, 1]).is_err());
+        assert_eq!(reduce.check_iterations(&[1, 30_000, 1], Family::Apart), Ok(()));
+        assert!(reduce.check_iterations(&[1, 30_001, 1], Family::Apart).is_err());
     }
 
     #[test]

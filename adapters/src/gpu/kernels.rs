@@ -1,6 +1,6 @@
 //! Shaders and the pipelines made of them, each compiled once.
 
-use super::stored::Stored;
+use super::{family::Family, stored::Stored};
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -17,16 +17,22 @@ pub enum Shader {
     Join,
     Gather,
     MatMul,
+    MatVec,
+    Parts,
+    Cooperative,
     Conv,
     Depthwise,
     Pool,
     Reduce,
+    ReduceRows,
     Fold(Lane),
     Product(Lane),
     Correlate,
     PackedMatMul,
     Softmax,
+    SoftmaxRows,
     Normalize,
+    NormalizeRows,
     Arg(Lane),
     Select,
     Taps,
@@ -116,16 +122,22 @@ impl Shader {
         Self::Join,
         Self::Gather,
         Self::MatMul,
+        Self::MatVec,
+        Self::Parts,
+        Self::Cooperative,
         Self::Conv,
         Self::Depthwise,
         Self::Pool,
         Self::Reduce,
+        Self::ReduceRows,
         Self::Fold(Lane::F32),
         Self::Product(Lane::F32),
         Self::Correlate,
         Self::PackedMatMul,
         Self::Softmax,
+        Self::SoftmaxRows,
         Self::Normalize,
+        Self::NormalizeRows,
         Self::Arg(Lane::F32),
         Self::Select,
         Self::Taps,
@@ -176,10 +188,13 @@ impl Shader {
         const RUN: &str = include_str!("shaders/run.wgsl");
         const ORDER: &str = include_str!("shaders/order.wgsl");
         const OVERLAP: &str = include_str!("shaders/overlap.wgsl");
-        const TILE: &str = include_str!("shaders/tile.wgsl");
         const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
         const WINDOW: &str = include_str!("shaders/window.wgsl");
-        const STORE: &str = include_str!("shaders/store.wgsl");
+        const MATMUL: &str = include_str!("shaders/matmul.wgsl");
+        const ROWS: &str = include_str!("shaders/rows.wgsl");
+        const REDUCE: &str = include_str!("shaders/reduce.wgsl");
+        const SOFTMAX: &str = include_str!("shaders/softmax.wgsl");
+        const NORMALIZE: &str = include_str!("shaders/normalize.wgsl");
         const COPY: &str = include_str!("shaders/copy.wgsl");
         const SCORES: &str = include_str!("shaders/scores.wgsl");
         match self {
@@ -191,17 +206,23 @@ impl Shader {
             Self::Place => &[GRID, include_str!("shaders/place.wgsl")],
             Self::Join => &[GRID, include_str!("shaders/join.wgsl")],
             Self::Gather => &[GRID, include_str!("shaders/gather.wgsl")],
-            Self::MatMul => &[TILE, EPILOGUE, STORE, include_str!("shaders/matmul.wgsl")],
-            Self::Conv => &[TILE, EPILOGUE, STORE, WINDOW, include_str!("shaders/conv.wgsl")],
+            Self::MatMul => &[EPILOGUE, MATMUL],
+            Self::MatVec => &[EPILOGUE, MATMUL, include_str!("shaders/matvec.wgsl")],
+            Self::Cooperative => &[EPILOGUE, include_str!("shaders/cooperative.wgsl")],
+            Self::Parts => &[GRID, EPILOGUE, include_str!("shaders/parts.wgsl")],
+            Self::Conv => &[EPILOGUE, WINDOW, include_str!("shaders/conv.wgsl")],
             Self::Depthwise => &[GRID, EPILOGUE, WINDOW, include_str!("shaders/depthwise.wgsl")],
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
-            Self::Reduce => &[GRID, RUN, include_str!("shaders/reduce.wgsl")],
+            Self::Reduce => &[GRID, RUN, REDUCE, include_str!("shaders/reduce_each.wgsl")],
+            Self::ReduceRows => &[RUN, ROWS, REDUCE, include_str!("shaders/reduce_rows.wgsl")],
             Self::Fold(_) => &[GRID, RUN, include_str!("shaders/fold.wgsl")],
             Self::Product(_) => &[GRID, include_str!("shaders/product.wgsl")],
             Self::Correlate => &[GRID, WINDOW, include_str!("shaders/correlate.wgsl")],
             Self::PackedMatMul => &[include_str!("shaders/packed_matmul.wgsl")],
-            Self::Softmax => &[GRID, RUN, ROUND16, include_str!("shaders/softmax.wgsl")],
-            Self::Normalize => &[GRID, include_str!("shaders/normalize.wgsl")],
+            Self::Softmax => &[GRID, RUN, ROUND16, SOFTMAX, include_str!("shaders/softmax_each.wgsl")],
+            Self::SoftmaxRows => &[RUN, ROWS, ROUND16, SOFTMAX, include_str!("shaders/softmax_rows.wgsl")],
+            Self::Normalize => &[GRID, NORMALIZE, include_str!("shaders/normalize_each.wgsl")],
+            Self::NormalizeRows => &[ROWS, NORMALIZE, include_str!("shaders/normalize_rows.wgsl")],
             Self::Arg(_) => &[GRID, RUN, include_str!("shaders/arg.wgsl")],
             Self::Select => &[GRID, include_str!("shaders/select.wgsl")],
             Self::LocateElements => &[GRID, include_str!("shaders/locate_elements.wgsl")],
@@ -244,12 +265,18 @@ impl Shader {
         }
     }
 
+    /// What has to be said first.
+    fn enables(self) -> &'static str {
+        if self == Self::Cooperative { include_str!("shaders/cooperative_enable.wgsl") } else { "" }
+    }
+
     /// Where it computes; `None` where it needs no lane's arithmetic.
     pub fn lane(self) -> Option<Lane> {
         match self {
             Self::Pointwise(lane) | Self::Fold(lane) | Self::Product(lane) => Some(lane),
             Self::Arg(lane) | Self::Scatter(lane) | Self::Cumulate(lane) => Some(lane),
-            Self::MatMul | Self::Conv | Self::Depthwise | Self::Recurrent => Some(Lane::F32),
+            Self::MatMul | Self::MatVec | Self::Parts | Self::Cooperative => Some(Lane::F32),
+            Self::Conv | Self::Depthwise | Self::Recurrent => Some(Lane::F32),
             _ => None,
         }
     }
@@ -270,48 +297,9 @@ impl Shader {
 
     /// The whole source for a family of devices.
     pub fn source(self, family: Family) -> String {
-        let mut source = self.lane().map_or_else(String::new, Lane::source) + &self.parts().concat();
-        if matches!(self, Self::MatMul | Self::Conv) {
-            source.push_str(family.part());
-        }
-        source
-    }
-}
-
-/// How invocations of a device come by what they share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Each loads for itself.
-    Apart,
-    /// Eight that run as one tell one another.
-    Together,
-}
-
-impl Family {
-    /// Both.
-    #[cfg(test)]
-    pub const ALL: [Self; 2] = [Self::Apart, Self::Together];
-
-    /// The one that fits a device.
-    pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
-        let eight = (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
-        let one_by_one = info.device_type == wgpu::DeviceType::Cpu;
-        if eight && one_by_one && features.contains(wgpu::Features::SUBGROUP) { Self::Together } else { Self::Apart }
-    }
-
-    /// What it is, for reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Apart => "register tiles, without barriers",
-            Self::Together => "register tiles, without barriers, loads shared by subgroups of eight",
-        }
-    }
-
-    fn part(self) -> &'static str {
-        match self {
-            Self::Apart => include_str!("shaders/apart.wgsl"),
-            Self::Together => include_str!("shaders/together.wgsl"),
-        }
+        let parts = [self.parts(), family.parts(self)].concat();
+        let lane = self.lane().map_or_else(String::new, Lane::source);
+        [self.enables(), &lane, &parts.concat()].concat()
     }
 }
 
@@ -344,6 +332,11 @@ struct Cells<K, V>(Mutex<HashMap<K, Arc<OnceLock<V>>>>);
 impl Kernels {
     pub fn new(device: wgpu::Device, family: Family, stored: Option<Arc<Stored>>) -> Self {
         Self { device, family, modules: Cells::new(), pipelines: Cells::new(), stored }
+    }
+
+    /// Those of another family, on the same device.
+    pub fn of(&self, family: Family) -> Self {
+        Self::new(self.device.clone(), family, self.stored.clone())
     }
 
     /// The pipeline of a kernel; compiles it the first time.

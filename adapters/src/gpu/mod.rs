@@ -7,6 +7,8 @@
 mod chain;
 mod device;
 mod doubt;
+mod entry;
+mod family;
 mod flights;
 mod fold;
 mod fuse;
@@ -29,8 +31,10 @@ mod survey;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tiling;
 mod trail;
 mod transfer;
+mod tuning;
 mod view;
 mod waiter;
 mod weights;
@@ -42,10 +46,12 @@ use burst_host::{
     ports::{Accelerator, Device, Program},
 };
 pub use device::{Options, Wanted};
+pub use family::Family;
 use lasting::Lasting;
 use model::GpuModel;
 use std::sync::Arc;
 pub use survey::{Survey, survey};
+pub use tuning::Choice;
 
 /// One GPU, for one holder.
 pub struct GpuAccelerator {
@@ -71,6 +77,12 @@ impl GpuAccelerator {
     pub fn allocations(&self) -> Option<(usize, u64)> {
         let report = self.lasting.last().device.generate_allocator_report()?;
         Some((report.allocations.len(), report.total_allocated_bytes))
+    }
+
+    /// The kernels that were chosen for the device.
+    #[cfg(test)]
+    pub fn choice(&self) -> Choice {
+        self.lasting.last().target.choice
     }
 
     /// Loses the device, as a driver that crashes does: for tests of what follows.

@@ -131,7 +131,7 @@ impl Draft {
     /// Gives memory to what is there, and compiles it.
     pub async fn assemble(self, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<Plan, Fault> {
         for dispatch in self.steps.iter().filter_map(Step::dispatch) {
-            dispatch.kernel.check_iterations(&dispatch.parameters)?;
+            dispatch.kernel.check_iterations(&dispatch.parameters, gpu.target.choice.family)?;
         }
         let blocks = self.allocate(gpu, memory, weights).await?;
         let steps = gpu.guarded(|| self.compile(gpu, &blocks)).await?;

@@ -2,6 +2,7 @@
 
 pub use super::node::{Halt, Node, Placed, Value, axis};
 use super::{
+    family::Target,
     fold::{self, Folds},
     inside::{Inside, Path},
     kernels::Kernel,
@@ -10,7 +11,7 @@ use super::{
     product::Product,
     task::Task,
 };
-use burst_host::nouns::{Attribute, Element, Fault, Op, Spec, Tensor};
+use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -26,8 +27,7 @@ pub struct Planner {
     /// What was read back of values that are computed.
     pub overrides: BTreeMap<String, Tensor>,
     pub inside: Inside,
-    /// Whether the device computes in 64-bit floats.
-    pub doubles: bool,
+    pub target: Target,
     /// Bytes of the largest tensor that kernels can be given.
     pub binding_max: usize,
     folds: Arc<Folds>,
@@ -37,13 +37,13 @@ pub struct Planner {
 }
 
 impl Planner {
-    pub fn new(opset: i64, doubles: bool, folds: Arc<Folds>) -> Self {
+    pub fn new(opset: i64, target: Target, folds: Arc<Folds>) -> Self {
         Self {
             draft: Draft::default(),
             values: HashMap::new(),
             overrides: BTreeMap::new(),
             inside: Inside::default(),
-            doubles,
+            target,
             binding_max: folds.binding_max,
             folds,
             opset,
@@ -235,13 +235,21 @@ impl Planner {
         matches!(self.draft.storages[value.storage], Storage::Constant(_))
     }
 
-    /// Runs a product.
-    pub fn multiply(&mut self, product: Product) -> Placed {
+    /// Runs a product whose steps are shared out in so many parts.
+    pub fn multiply(&mut self, product: Product, parts: usize) -> Result<Placed, Halt> {
         let y = product.y.clone();
-        if y.spec.shape.elements() > 0 {
-            self.draft.steps.push(Step::Product(Box::new(product)));
+        if y.spec.shape.elements() == 0 {
+            return Ok(y);
         }
-        y
+        if parts == 1 {
+            self.draft.steps.push(Step::Product(Box::new(product)));
+            return Ok(y);
+        }
+        let shape = Shape::new([parts, y.spec.shape.elements()]).map_err(|error| Fault::TooLarge(error.to_string()))?;
+        let partial = self.temporary(Spec { element: Element::Fp32, shape })?;
+        let steps = product.in_parts(&partial, parts).map(|product| Step::Product(Box::new(product)));
+        self.draft.steps.extend(steps);
+        Ok(y)
     }
 
     /// A result of zeros, to be written in parts.

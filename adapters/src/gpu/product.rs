@@ -4,14 +4,10 @@ use super::{
     chain::{Chain, Link, With, strides},
     kernels::{Kernel, Shader},
     plan::Dispatch,
-    planner::Placed,
+    planner::{Placed, grid},
 };
 use burst_host::nouns::Element;
 
-/// Rows and columns that one invocation computes, and how many invocations a workgroup has, as `tile.wgsl` says.
-pub const ROWS: usize = 4;
-pub const COLUMNS: usize = 32;
-pub const LANES: usize = 8;
 /// What the epilogue takes.
 const LINKS_MAX: usize = 3;
 const ADD: u32 = 1;
@@ -35,9 +31,9 @@ pub struct Product {
 /// `y = links(scale · sums + bias + before) + after`.
 #[derive(Clone)]
 pub struct Epilogue {
-    /// Whether rows of y lie one after another, or columns; and how long these are.
+    /// Whether rows of y lie one after another, or columns; and how many of both there are.
     pub by_rows: bool,
-    pub run: usize,
+    pub matrix: [usize; 2],
     pub scale: f32,
     pub bias: Option<Bias>,
     pub before: Option<Placed>,
@@ -59,6 +55,25 @@ impl Product {
         let Epilogue { bias, before, after, .. } = &self.epilogue;
         let bias = bias.as_ref().map_or(&self.a, |bias| &bias.tensor);
         [&self.a, &self.b, bias, before.as_ref().or(after.as_ref()).unwrap_or(&self.a)]
+    }
+
+    /// The product of which `partial` holds so many parts one after the other, and what adds them up.
+    pub fn in_parts(self, partial: &Placed, parts: usize) -> [Self; 2] {
+        let Epilogue { by_rows, matrix, .. } = self.epilogue;
+        let [rows, columns] = matrix;
+        let lines = if by_rows { rows } else { columns };
+        let matrices = self.y.spec.shape.elements() / (rows * columns).max(1);
+        let count = matrices * lines * self.epilogue.run().div_ceil(4);
+        let sum = Self {
+            shader: Shader::Parts,
+            constants: Vec::new(),
+            parameters: [count, rows, columns, parts].map(|value| value as u32).to_vec(),
+            a: partial.clone(),
+            b: partial.clone(),
+            groups: grid(count),
+            ..self.clone()
+        };
+        [Self { y: partial.clone(), epilogue: Epilogue::new(by_rows, matrix), ..self }, sum]
     }
 
     /// The product with a chain after it; `None` where the epilogue has no room.
@@ -90,8 +105,13 @@ impl Product {
 
 impl Epilogue {
     /// Nothing yet.
-    pub fn new(by_rows: bool, run: usize) -> Self {
-        Self { by_rows, run, scale: 1.0, bias: None, before: None, links: Vec::new(), after: None }
+    pub fn new(by_rows: bool, matrix: [usize; 2]) -> Self {
+        Self { by_rows, matrix, scale: 1.0, bias: None, before: None, links: Vec::new(), after: None }
+    }
+
+    /// Numbers of y that lie one after another.
+    fn run(&self) -> usize {
+        self.matrix[usize::from(self.by_rows)]
     }
 
     fn take(&mut self, link: &Link, y: &Placed) -> Option<()> {
@@ -144,7 +164,7 @@ impl Epilogue {
             ("RESIDUAL", residual),
             ("LINKS", self.links.len() as u32),
             ("BY_ROWS", u32::from(self.by_rows)),
-            ("QUADS", u32::from(self.run.is_multiple_of(4))),
+            ("QUADS", u32::from(self.run().is_multiple_of(4))),
         ];
         constants.extend(LINKS.into_iter().zip(self.links.iter().map(|link| link.code)));
         constants

@@ -1,5 +1,6 @@
 //! What the driver made of kernels, kept on disk for the next start.
 
+use super::entry::Entry;
 use burst_host::{mechanisms::cache::Cache, nouns::Digest};
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -16,22 +17,14 @@ pub struct Stored {
     written: Mutex<Option<Digest>>,
 }
 
-struct Entry {
-    disk: Cache,
-    /// Of the driver.
-    name: Digest,
-    /// The driver in full, and what writes the entry.
-    subject: Vec<u8>,
-}
-
 impl Stored {
     /// The cache for this adapter; `None` where the driver has none. An entry that does not hold is made again.
     pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, disk: Option<&Cache>) -> Option<Arc<Self>> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
-        let entry = Entry::new(disk?.clone(), info);
-        let data = entry.disk.get(&entry.name, &entry.subject);
+        let entry = Entry::new(disk?, "kernels", info);
+        let data = entry.get();
         // SAFETY: the entry's tag says that this node wrote these very bytes, as `get_data` gave them, for this driver.
         let cache = unsafe {
             device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
@@ -67,17 +60,8 @@ impl Stored {
         // One at a time: the last one to write has everything.
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if *written != Some(digest) {
-            self.entry.disk.put(&self.entry.name, &self.entry.subject, &data);
+            self.entry.put(&data);
             *written = Some(digest);
         }
-    }
-}
-
-impl Entry {
-    fn new(disk: Cache, info: &wgpu::AdapterInfo) -> Self {
-        let wgpu::AdapterInfo { name, vendor, device, driver, driver_info, backend, .. } = info;
-        let driver = format!("{name}\n{vendor:#x}:{device:#x}\n{driver}\n{driver_info}\n{backend:?}");
-        let subject = format!("kernels of burst {}\n{driver}", env!("CARGO_PKG_VERSION"));
-        Self { disk: disk.of_kind("kernels"), name: Digest::of(driver.as_bytes()), subject: subject.into_bytes() }
     }
 }

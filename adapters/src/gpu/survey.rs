@@ -2,9 +2,10 @@
 
 use super::{
     device::{Wanted, adapters, describe, fits},
-    kernels::Family,
+    family::Family,
+    tuning::{self, Choice},
 };
-use burst_host::ports::Device;
+use burst_host::{mechanisms::cache::Cache, ports::Device};
 use wgpu::{DeviceType, Features, Limits};
 
 /// One adapter, not opened.
@@ -18,16 +19,16 @@ pub struct Survey {
     pub features: Vec<&'static str>,
     /// What bounds tensors and kernels, by name.
     pub limits: Vec<(&'static str, u64)>,
-    /// The kernels that it would be given.
-    pub kernels: &'static str,
+    /// The kernels that it would be given, and whether they were measured.
+    pub kernels: String,
 }
 
-/// Every adapter, the best one first.
-pub async fn survey() -> Vec<Survey> {
-    adapters().await.iter().map(look).collect()
+/// Every adapter, the best one first, and what the cache knows of it.
+pub async fn survey(cache: Option<&Cache>) -> Vec<Survey> {
+    adapters().await.iter().map(|adapter| look(adapter, cache)).collect()
 }
 
-fn look(adapter: &wgpu::Adapter) -> Survey {
+fn look(adapter: &wgpu::Adapter, cache: Option<&Cache>) -> Survey {
     let info = adapter.get_info();
     Survey {
         device: describe(&info),
@@ -41,7 +42,10 @@ fn look(adapter: &wgpu::Adapter) -> Survey {
         hardware: fits(&info, &Wanted::Hardware),
         features: features(adapter.features()),
         limits: limits(&adapter.limits()),
-        kernels: Family::of(&info, adapter.features()).name(),
+        kernels: match cache.and_then(|cache| tuning::kept(cache, &info, adapter.features())) {
+            Some(choice) => format!("{choice}; the fastest that were measured"),
+            None => format!("{}; not measured yet", Choice::of(Family::of(&info, adapter.features()))),
+        },
     }
 }
 

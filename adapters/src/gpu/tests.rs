@@ -14,16 +14,19 @@ mod random;
 mod rank;
 mod recurrent;
 mod rounds;
+mod rows;
 mod scatter;
 mod signal;
 mod slices;
 mod spatial;
 mod stored;
 mod suppress;
+mod tuning;
 
 use super::{
-    GpuAccelerator, Wanted,
-    kernels::{Family, Lane, Shader},
+    Choice, GpuAccelerator, Options, Wanted,
+    family::Family,
+    kernels::{Lane, Shader},
 };
 use crate::{
     conformance::{self, Case, Run, Sketch},
@@ -43,8 +46,8 @@ use std::{
 #[test]
 fn every_shader_is_valid() {
     let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
-    let both = |shader: Shader| Family::ALL.map(|family| (shader, shader.source(family)));
-    for (shader, source) in lanes.collect::<HashSet<_>>().into_iter().flat_map(both) {
+    let every = |shader: Shader| Family::ALL.map(|family| (shader, shader.source(family)));
+    for (shader, source) in lanes.collect::<HashSet<_>>().into_iter().flat_map(every) {
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
         let mut validator = naga::valid::Validator::new(
@@ -52,7 +55,9 @@ fn every_shader_is_valid() {
             naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32
                 | naga::valid::Capabilities::SUBGROUP
                 | naga::valid::Capabilities::FLOAT64
-                | naga::valid::Capabilities::SHADER_INT64,
+                | naga::valid::Capabilities::SHADER_INT64
+                | naga::valid::Capabilities::SHADER_FLOAT16
+                | naga::valid::Capabilities::COOPERATIVE_MATRIX,
         );
         validator.validate(&module).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
     }
@@ -70,7 +75,17 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
 
 /// A driver by its name; `None` where it is not installed and need not be.
 async fn open(name: &str) -> Option<GpuAccelerator> {
-    match GpuAccelerator::open(&Wanted::Named(name.into())).await {
+    open_as(name, None).await
+}
+
+/// The same with certain kernels.
+async fn open_with(name: &str, kernels: Choice) -> Option<GpuAccelerator> {
+    open_as(name, Some(kernels)).await
+}
+
+async fn open_as(name: &str, kernels: Option<Choice>) -> Option<GpuAccelerator> {
+    let options = Options { kernels, ..Options::default() };
+    match GpuAccelerator::open_with(&Wanted::Named(name.into()), options).await {
         Ok(accelerator) => Some(accelerator),
         Err(fault) => {
             assert!(std::env::var_os("CI").is_none(), "CI has no {name}: {fault}");
@@ -92,15 +107,19 @@ async fn compute(gpu: &GpuAccelerator, sketch: Sketch, inputs: &[Tensor]) -> Res
 
 #[tokio::test]
 async fn lavapipe_conforms() {
-    if let Some(accelerator) = open("llvmpipe").await {
-        conformance::check(&accelerator).await;
+    for family in Family::ALL {
+        if let Some(accelerator) = open_with("llvmpipe", Choice::of(family)).await {
+            conformance::check(&accelerator).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn swiftshader_conforms() {
-    if let Some(accelerator) = open("SwiftShader").await {
-        conformance::check(&accelerator).await;
+    for family in [Family::Apart, Family::Shared] {
+        if let Some(accelerator) = open_with("SwiftShader", Choice::of(family)).await {
+            conformance::check(&accelerator).await;
+        }
     }
 }
 

@@ -194,7 +194,7 @@ fn planner(program: &GpuProgram) -> Planner {
     let graph = &program.graph;
     let opset = graph.opsets.iter().find(|opset| matches!(opset.domain.as_str(), "" | "ai.onnx"));
     let opset = opset.map_or(1, |opset| opset.version);
-    let mut planner = Planner::new(opset, program.gpu.doubles, program.folds.clone());
+    let mut planner = Planner::new(opset, program.gpu.target, program.folds.clone());
     for (name, tensor) in &graph.constants {
         planner.known(name, tensor.clone());
     }

@@ -136,7 +136,7 @@ impl<'a> Sketch<'a> {
     }
 
     async fn plan(&self, gpu: &Gpu, memory: &Memory, key: &Key) -> Result<Plan, Fault> {
-        let mut planner = Planner::new(1, gpu.doubles, Arc::default());
+        let mut planner = Planner::new(1, gpu.target, Arc::default());
         let bytes = Spec::new(Element::U8, [key.bytes]).map_err(|error| Fault::TooLarge(error.to_string()))?;
         let storage = planner.input(bytes.clone());
         planner.give("pixels", bytes, storage);

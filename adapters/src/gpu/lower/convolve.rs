@@ -2,13 +2,15 @@
 
 use super::{
     super::{
+        family::Family,
         kernels::Shader,
         planner::{Halt, Node, Placed, Planner, Value, grid},
-        product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
+        product::{Bias, Epilogue, Product},
+        tiling::{COLUMNS, Tiling},
     },
-    matrix::blocks,
+    matrix::{BY_ROWS, Matrices, ONE_BY_ONE, blocks},
     movement::permute,
-    pointwise::{convert, widened},
+    pointwise::{convert, padded, widened},
     volume,
     windows::{Windows, image},
 };
@@ -67,7 +69,7 @@ impl Convolution<'_> {
 
     fn epilogue(&self) -> Epilogue {
         let bias = self.bias.map(|bias| Bias { tensor: bias.clone(), scale: 1.0, steps: [0, 1] });
-        Epilogue { bias, ..Epilogue::new(false, self.pixels()) }
+        Epilogue { bias, ..Epilogue::new(false, [self.pixels(), self.spec.shape.extents()[1]]) }
     }
 
     fn pixels(&self) -> usize {
@@ -81,7 +83,10 @@ impl Convolution<'_> {
         let mut parameters = [count, c_out, c_out / c].map(|value| value as u32).to_vec();
         parameters.extend(self.geometry());
         let constants = vec![("ALIGNED", u32::from(self.aligned()))];
-        self.product(planner, (Shader::Depthwise, constants), parameters, self.w.clone(), grid(count))
+        let y = planner.temporary(self.spec.clone())?;
+        let (a, b, groups, epilogue) = (self.x.clone(), self.w.clone(), grid(count), self.epilogue());
+        let shader = Shader::Depthwise;
+        planner.multiply(Product { shader, constants, parameters, a, b, y, groups, epilogue }, 1)
     }
 
     /// Whether rows are quads in and out, and a window touches three of them.
@@ -99,17 +104,24 @@ impl Convolution<'_> {
         if n * self.groups > 65_535 {
             return Err(node.unsupported("a convolution of that size"));
         }
-        let weights = self.weights(planner, node, [c_in, taps, c_out])?;
-        let groups =
-            [self.pixels().div_ceil(ROWS * LANES) as u32, c_out.div_ceil(COLUMNS) as u32, (n * self.groups) as u32];
+        let b = self.weights(planner, node, [c_in, taps, c_out])?;
         if taps == 1 && self.groups == 1 && self.plain() {
-            return self.pointwise(planner, weights, groups);
+            return self.pointwise(planner, &b);
         }
+        let tiling = Tiling::of(&planner.target, [self.pixels(), c_out, taps * c_in], n * self.groups);
         let block = c_in * taps * COLUMNS / 4;
         let family = block * c_out.div_ceil(COLUMNS);
-        let mut parameters = [self.groups, c_in, c_out, family, block].map(|value| value as u32).to_vec();
+        let numbers = [self.groups, c_in, c_out, family, block, tiling.parts, tiling.part];
+        let mut parameters = numbers.map(|value| value as u32).to_vec();
         parameters.extend(self.geometry());
-        self.product(planner, (Shader::Conv, Vec::new()), parameters, weights, groups)
+        let mut constants = tiling.constants();
+        if planner.target.choice.family == Family::Shared {
+            constants.push(("FOURS", u32::from(c_in.is_multiple_of(4))));
+        }
+        let y = planner.temporary(self.spec.clone())?;
+        let (a, groups, epilogue) = (self.x.clone(), tiling.groups(), self.epilogue());
+        let product = Product { shader: Shader::Conv, constants, parameters, a, b, y, groups, epilogue };
+        planner.multiply(product, tiling.parts)
     }
 
     /// Whether every pixel of the result is made of the one at its place.
@@ -119,30 +131,23 @@ impl Convolution<'_> {
     }
 
     /// One tap is a product of matrices: pixels by channels.
-    fn pointwise(self, planner: &mut Planner, weights: Placed, groups: [u32; 3]) -> Result<Placed, Halt> {
+    fn pointwise(self, planner: &mut Planner, weights: &Placed) -> Result<Placed, Halt> {
         let [n, c, ..] = self.sizes();
         let (pixels, c_out) = (self.pixels(), self.spec.shape.extents()[1]);
-        let block = c * COLUMNS / 4;
-        let mut parameters = [pixels, c_out, c, 1, pixels, block, COLUMNS / 4].map(|value| value as u32).to_vec();
-        parameters.extend([1, 1, 1, 1, 1, n as u32]);
-        parameters.extend([0, 0, 0, 0, 0, (pixels * c) as u32]);
-        parameters.extend([0; 6]);
-        let reads = if pixels.is_multiple_of(4) { 1 } else { 2 };
-        self.product(planner, (Shader::MatMul, vec![("READS", reads)]), parameters, weights, groups)
-    }
-
-    fn product(
-        &self,
-        planner: &mut Planner,
-        (shader, constants): (Shader, Vec<(&'static str, u32)>),
-        parameters: Vec<u32>,
-        b: Placed,
-        groups: [u32; 3],
-    ) -> Result<Placed, Halt> {
+        let matrices = Matrices {
+            sizes: [pixels, c_out, c],
+            reads: if pixels.is_multiple_of(4) { BY_ROWS } else { ONE_BY_ONE },
+            a_steps: [1, pixels],
+            b_steps: [c * COLUMNS / 4, COLUMNS / 4],
+            batch: n,
+            shape: padded(&[n], 1),
+            a_strides: padded(&[pixels * c], 0),
+            b_strides: [0; 8],
+        };
         let y = planner.temporary(self.spec.clone())?;
-        let epilogue = self.epilogue();
-        let product = Product { shader, constants, parameters, a: self.x.clone(), b, y, groups, epilogue };
-        Ok(planner.multiply(product))
+        // One pixel is a row as well as a column.
+        let epilogue = Epilogue { by_rows: pixels == 1, ..self.epilogue() };
+        matrices.multiply(planner, [self.x, weights], y, epilogue)
     }
 
     /// [groups · out, in, taps] to [groups, blocks of out, taps, in, 32].

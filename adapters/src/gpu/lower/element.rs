@@ -16,7 +16,11 @@ pub fn lane(planner: &Planner, node: &Node<'_>, input: Element, result: Element)
         return Err(node.unsupported(&other.to_string()));
     }
     if both.contains(&Element::Fp64) {
-        return if planner.doubles { Ok(Lane::F64) } else { Err(node.unsupported("FP64, which its driver lacks")) };
+        return if planner.target.doubles {
+            Ok(Lane::F64)
+        } else {
+            Err(node.unsupported("FP64, which its driver lacks"))
+        };
     }
     let long = |element: Element| matches!(element, Element::I64 | Element::U64);
     Ok(match both {

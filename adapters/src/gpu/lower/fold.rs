@@ -7,7 +7,7 @@ use super::{
     },
     element::in_lane,
     pointwise::{Link, chain, code, convert},
-    reduce::Runs,
+    runs::Runs,
 };
 use burst_host::nouns::{Element, Spec, Tensor};
 

@@ -4,10 +4,11 @@ use super::{
     super::{
         kernels::Shader,
         planner::{Halt, Node, Placed, Planner, Value},
-        product::{Bias, COLUMNS, Epilogue, LANES, Product, ROWS},
+        product::{Bias, Epilogue, Product},
+        tiling::{COLUMNS, Tiling},
     },
     element::is_float,
-    exact,
+    exact, halves,
     movement::{permute, widen},
     pointwise::{broadcast, padded, strides, widened},
 };
@@ -29,7 +30,7 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     if element == Element::Fp64 || !is_float(element) {
         return Ok(vec![exact::matmul(planner, node)?]);
     }
-    let (a, b) = (widened(planner, node, node.input(0))?, widened(planner, node, node.input(1))?);
+    let [a, b] = halves::sides(planner, node, false)?;
     let (a_rank, b_rank) = (a.extents().len(), b.extents().len());
     if a_rank == 0 || b_rank == 0 {
         return Err(node.invalid("a scalar"));
@@ -52,7 +53,7 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
 
 pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
-    let (a, b) = (widened(planner, node, node.input(0))?, widened(planner, node, node.input(1))?);
+    let [a, b] = halves::sides(planner, node, node.int("transA", 0) == 1)?;
     let c = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
     let factors = Factors {
         a: &a,
@@ -83,29 +84,85 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, factors: Factors<'_>) -> Res
     if batch.extents().len() > 6 || batch.elements() > 65_535 {
         return Err(node.unsupported("a product of that size"));
     }
-    let columns = Columns::of(planner, node, b, b_transposed, [k, n])?;
-    let (a_row, a_step, reads) = match a_transposed {
-        false if k.is_multiple_of(4) => (k, 1, 0),
-        false => (k, 1, 2),
-        true if m.is_multiple_of(4) => (1, m, 1),
-        true => (1, m, 2),
-    };
-    let mut parameters = [m, n, k, a_row, a_step, columns.block, columns.step].map(|value| value as u32).to_vec();
-    parameters.extend(&padded(batch.extents(), 1)[2..]);
-    parameters.extend(matrices(a_batch, batch.extents(), m * k));
-    parameters.extend(matrices(b_batch, batch.extents(), columns.matrix));
-    let mut epilogue = Epilogue { scale: factors.scale, ..Epilogue::new(true, n) };
+    let mut epilogue = Epilogue { scale: factors.scale, ..Epilogue::new(true, [m, n]) };
     if let Some((tensor, scale)) = factors.bias {
         epilogue.bias = Some(Bias { tensor: tensor.clone(), scale, steps: bias_steps(node, tensor, m, n)? });
     }
     let mut extents = batch.extents().to_vec();
     extents.extend([m, n]);
     let y = planner.temporary(Spec { element: Element::Fp32, shape: node.shape(extents)? })?;
-    let groups = [m.div_ceil(ROWS * LANES) as u32, n.div_ceil(COLUMNS) as u32, batch.elements() as u32];
-    let constants = vec![("READS", reads)];
-    let product =
-        Product { shader: Shader::MatMul, constants, parameters, a: a.clone(), b: columns.b, y, groups, epilogue };
-    Ok(planner.multiply(product))
+    if a.spec.element == Element::Fp16 {
+        let b = if b_transposed { turned(planner, node, b)? } else { b.clone() };
+        return halves::multiply(planner, [a, &b], [m, n, k], y, epilogue);
+    }
+    let columns = Columns::of(planner, node, b, b_transposed, [k, n])?;
+    let (a_steps, reads) = match a_transposed {
+        false if k.is_multiple_of(4) => ([k, 1], BY_STEPS),
+        false => ([k, 1], ONE_BY_ONE),
+        true if m.is_multiple_of(4) => ([1, m], BY_ROWS),
+        true => ([1, m], ONE_BY_ONE),
+    };
+    let matrices = Matrices {
+        sizes: [m, n, k],
+        reads,
+        a_steps,
+        b_steps: [columns.block, columns.step],
+        batch: batch.elements(),
+        shape: padded(batch.extents(), 1),
+        a_strides: strides_of(a_batch, batch.extents(), m * k),
+        b_strides: strides_of(b_batch, batch.extents(), columns.matrix),
+    };
+    matrices.multiply(planner, [a, &columns.b], y, epilogue)
+}
+
+/// How `matmul.wgsl` reads the left side.
+const BY_STEPS: u32 = 0;
+pub const BY_ROWS: u32 = 1;
+pub const ONE_BY_ONE: u32 = 2;
+/// Rows that are multiplied one by one.
+const VECTORS_MAX: usize = 2;
+
+/// A batch of products, as `matmul.wgsl` takes it.
+pub struct Matrices {
+    /// m, n and k.
+    pub sizes: [usize; 3],
+    pub reads: u32,
+    /// Floats between rows and steps of the left side.
+    pub a_steps: [usize; 2],
+    /// Quads between blocks of columns and steps of the right side.
+    pub b_steps: [usize; 2],
+    pub batch: usize,
+    /// The batch by axis, and floats between matrices.
+    pub shape: [u32; 8],
+    pub a_strides: [u32; 8],
+    pub b_strides: [u32; 8],
+}
+
+impl Matrices {
+    pub fn multiply(
+        self,
+        planner: &mut Planner,
+        [a, b]: [&Placed; 2],
+        y: Placed,
+        epilogue: Epilogue,
+    ) -> Result<Placed, Halt> {
+        let target = planner.target;
+        let (shader, tiling) = if self.sizes[0] <= VECTORS_MAX && epilogue.by_rows {
+            (Shader::MatVec, Tiling::of_rows(&target, self.sizes, self.batch))
+        } else {
+            (Shader::MatMul, Tiling::of(&target, self.sizes, self.batch))
+        };
+        let ([m, n, k], [a_row, a_step], [block, step]) = (self.sizes, self.a_steps, self.b_steps);
+        let numbers = [m, n, k, a_row, a_step, block, step, tiling.parts, tiling.part];
+        let mut parameters = numbers.map(|value| value as u32).to_vec();
+        for axes in [self.shape, self.a_strides, self.b_strides] {
+            parameters.extend(&axes[2..]);
+        }
+        let mut constants = vec![("READS", self.reads)];
+        constants.extend(tiling.constants());
+        let (a, b, groups) = (a.clone(), b.clone(), tiling.groups());
+        planner.multiply(Product { shader, constants, parameters, a, b, y, groups, epilogue }, tiling.parts)
+    }
 }
 
 /// The right side, so that four columns of a step are read at once.
@@ -125,15 +182,18 @@ impl Columns {
         if whole {
             return Ok(Self { b: b.clone(), block: COLUMNS / 4, step: n / 4, matrix: k * n });
         }
-        let rank = b.extents().len();
-        let mut order: Vec<usize> = (0..rank).collect();
-        if turned {
-            order.swap(rank - 2, rank - 1);
-        }
-        let straight = permute(planner, node, b, &order)?;
-        let b = blocks(planner, node, &straight)?;
+        let b = if turned { self::turned(planner, node, b)? } else { b.clone() };
+        let b = blocks(planner, node, &b)?;
         Ok(Self { b, block: k * COLUMNS / 4, step: COLUMNS / 4, matrix: k * n.next_multiple_of(COLUMNS) })
     }
+}
+
+/// Matrices with their last two axes exchanged.
+fn turned(planner: &mut Planner, node: &Node<'_>, b: &Placed) -> Result<Placed, Halt> {
+    let rank = b.extents().len();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank - 2, rank - 1);
+    permute(planner, node, b, &order)
 }
 
 /// [… k, n] to [… blocks of n, k, 32], zeros beyond the last column.
@@ -148,9 +208,9 @@ pub fn blocks(planner: &mut Planner, node: &Node<'_>, b: &Placed) -> Result<Plac
     permute(planner, node, &wide.reshaped(node.shape(extents)?), &order)
 }
 
-/// Floats between matrices along each axis of the batch.
-fn matrices(own: &[usize], batch: &[usize], matrix: usize) -> Vec<u32> {
-    strides(own, batch)[2..].iter().map(|&step| step * matrix as u32).collect()
+/// Numbers between matrices along each axis of the batch.
+pub fn strides_of(own: &[usize], batch: &[usize], matrix: usize) -> [u32; 8] {
+    strides(own, batch).map(|step| step * matrix as u32)
 }
 
 /// Floats between rows and columns of a bias, which broadcasts to the matrix.

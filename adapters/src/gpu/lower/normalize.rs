@@ -2,11 +2,12 @@
 
 use super::{
     super::{
-        kernels::{Kernel, Shader},
-        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+        kernels::Shader,
+        planner::{Halt, Node, Placed, Planner, Value, axis},
     },
     pointwise::{Link, chain, code, convert, widened},
     reduce::means,
+    runs,
 };
 use burst_host::nouns::Element;
 
@@ -96,9 +97,11 @@ fn normalized(
     let epsilon = node.float("epsilon", 1e-5);
     let parameters =
         vec![count as u32, run as u32, epsilon.to_bits(), scales.row as u32, scales.rows as u32, scales.each as u32];
-    let kernel = Kernel::new(Shader::Normalize, [("MODE", mode), ("SHIFT", u32::from(shift.is_some()))]);
+    let constants = vec![("MODE", mode), ("SHIFT", u32::from(shift.is_some()))];
+    let shaders = [Shader::Normalize, Shader::NormalizeRows];
+    let (kernel, groups) = runs::kernel(planner, shaders, constants, [count, run, 1]);
     let reads = [&x, &scale, shift.as_ref().unwrap_or(&scale)];
-    let y = planner.dispatch(kernel, parameters, &reads, x.spec.clone(), grid(count))?;
+    let y = planner.dispatch(kernel, parameters, &reads, x.spec.clone(), groups)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 

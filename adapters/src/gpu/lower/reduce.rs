@@ -2,13 +2,13 @@
 
 use super::{
     super::{
-        kernels::{Kernel, Shader},
-        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+        kernels::Shader,
+        planner::{Halt, Node, Placed, Planner, Value, axis},
     },
-    movement::permute,
     pointwise::{convert, widened},
+    runs::{self, Runs},
 };
-use burst_host::nouns::{Attribute, Element, Shape, Spec};
+use burst_host::nouns::{Attribute, Element, Spec};
 
 /// Numbers of the folds in `reduce.wgsl`.
 const MODES: &[(&str, u32)] = &[
@@ -26,6 +26,8 @@ const MODES: &[(&str, u32)] = &[
 
 const SUM: u32 = 0;
 const MEAN: u32 = 1;
+/// One for the first largest, of the modes of `softmax.wgsl`.
+const HARDMAX: u32 = 2;
 
 /// Axes are an input since opset 18, for sums since 13.
 pub fn reduce(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -59,55 +61,36 @@ fn fold(planner: &mut Planner, node: &Node<'_>, mode: u32, axes: &[usize], keep:
     }
     let x = widened(planner, node, node.input(0))?;
     let Runs { x, run, inner, shape } = Runs::along(planner, node, &x, axes, keep)?;
-    let spec = Spec { element: Element::Fp32, shape };
-    let y = runs(planner, reducing(mode), &x, [spec.shape.elements(), run, inner], spec)?;
+    let y = reduced(planner, mode, &x, [shape.elements(), run, inner], Spec { element: Element::Fp32, shape })?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
-/// What is folded: runs of elements, `inner` apart, and the shape that is left of them.
-pub struct Runs {
-    pub x: Placed,
-    pub run: usize,
-    pub inner: usize,
-    pub shape: Shape,
+/// Folds runs of elements into one each.
+fn reduced(planner: &mut Planner, mode: u32, x: &Placed, sizes: [usize; 3], spec: Spec) -> Result<Placed, Halt> {
+    dispatch(planner, [Shader::Reduce, Shader::ReduceRows], vec![("MODE", mode)], x, (sizes, spec))
 }
 
-impl Runs {
-    /// Axes that lie together are folded where they are; others are moved to the end.
-    pub fn along(planner: &mut Planner, node: &Node<'_>, x: &Placed, axes: &[usize], keep: bool) -> Result<Self, Halt> {
-        let extents = x.extents();
-        let kept: Vec<usize> = (0..extents.len()).filter(|at| !axes.contains(at)).collect();
-        let left = (0..extents.len()).filter(|at| keep || kept.contains(at));
-        let shape = node.shape(left.map(|at| if kept.contains(&at) { extents[at] } else { 1 }).collect())?;
-        let run = axes.iter().map(|&at| extents[at]).product();
-        let together = axes.iter().copied().min().zip(axes.iter().copied().max());
-        match together.filter(|(first, last)| last - first + 1 == axes.len()) {
-            Some((_, last)) => {
-                let inner = extents[last + 1..].iter().product();
-                Ok(Self { x: x.clone(), run, inner, shape })
-            }
-            None => {
-                let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
-                Ok(Self { x: permute(planner, node, x, &order)?, run, inner: 1, shape })
-            }
-        }
-    }
-}
-
-fn reducing(mode: u32) -> Kernel {
-    Kernel::new(Shader::Reduce, [("MODE", mode)])
-}
-
-/// One invocation a run of elements.
-fn runs(
+/// Softmax or a relative of it.
+fn shares(
     planner: &mut Planner,
-    kernel: Kernel,
+    constants: Vec<(&'static str, u32)>,
     x: &Placed,
-    [count, run, inner]: [usize; 3],
-    spec: Spec,
+    sizes: [usize; 3],
 ) -> Result<Placed, Halt> {
-    let parameters = [count, run, inner].map(|value| value as u32).to_vec();
-    planner.dispatch(kernel, parameters, &[x], spec, grid(count))
+    let first_wins = constants[0] == ("MODE", HARDMAX);
+    let rows = if first_wins { Shader::Softmax } else { Shader::SoftmaxRows };
+    dispatch(planner, [Shader::Softmax, rows], constants, x, (sizes, x.spec.clone()))
+}
+
+fn dispatch(
+    planner: &mut Planner,
+    shaders: [Shader; 2],
+    constants: Vec<(&'static str, u32)>,
+    x: &Placed,
+    (sizes, spec): ([usize; 3], Spec),
+) -> Result<Placed, Halt> {
+    let (kernel, groups) = runs::kernel(planner, shaders, constants, sizes);
+    planner.dispatch(kernel, sizes.map(|value| value as u32).to_vec(), &[x], spec, groups)
 }
 
 pub fn softmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -119,7 +102,7 @@ pub fn log_softmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>,
 }
 
 pub fn hardmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    spread(planner, node, 2)
+    spread(planner, node, HARDMAX)
 }
 
 /// Before opset 13 the axis and all after it were one.
@@ -139,16 +122,14 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
         (x.extents()[at..].iter().product(), 1)
     };
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
-    let spec = x.spec.clone();
     let halves = u32::from(element == Element::Fp16);
-    let kernel = Kernel::new(Shader::Softmax, [("MODE", mode), ("HALVES", halves)]);
-    let y = runs(planner, kernel, &x, [count, run, inner], spec)?;
+    let y = shares(planner, vec![("MODE", mode), ("HALVES", halves)], &x, [count, run, inner])?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
 /// The same in 64-bit floats, of the operators that it is made of.
 fn soft_doubles(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
-    if node.opset < 13 || mode == 2 {
+    if node.opset < 13 || mode == HARDMAX {
         return Err(node.unsupported("FP64"));
     }
     let at = axis(node, node.int("axis", -1), node.spec(0)?.shape.extents().len())?;
@@ -169,13 +150,13 @@ fn soft_doubles(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec
 /// The sum of all elements.
 pub fn fold_all(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
     let spec = Spec { element: Element::Fp32, shape: node.shape(Vec::new())? };
-    runs(planner, reducing(SUM), x, [1, x.spec.shape.elements(), 1], spec)
+    reduced(planner, SUM, x, [1, x.spec.shape.elements(), 1], spec)
 }
 
 /// The mean of each of `count` runs.
 pub fn means(planner: &mut Planner, node: &Node<'_>, x: &Placed, count: usize, run: usize) -> Result<Placed, Halt> {
     let spec = Spec { element: Element::Fp32, shape: node.shape(vec![count, 1])? };
-    runs(planner, reducing(MEAN), x, [count, run, 1], spec)
+    reduced(planner, MEAN, x, [count, run, 1], spec)
 }
 
 /// Logarithms of probabilities along one axis.
@@ -183,5 +164,5 @@ pub fn log_softmax_of(planner: &mut Planner, node: &Node<'_>, x: &Placed, at: us
     let run = x.extents().get(at).copied().ok_or_else(|| node.invalid("no such axis"))?;
     let inner: usize = x.extents()[at + 1..].iter().product();
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
-    runs(planner, Kernel::new(Shader::Softmax, [("MODE", 1)]), x, [count, run, inner], x.spec.clone())
+    shares(planner, vec![("MODE", 1)], x, [count, run, inner])
 }

@@ -87,3 +87,12 @@ fn finish(start: u32, row: u32, column: u32, rows: u32, columns: u32, sum: vec4<
         y[(at + i) / 4u][(at + i) % 4u] = x[i];
     }
 }
+
+fn quad_of(quads: mat4x4<f32>, index: u32) -> vec4<f32> {
+    switch index {
+        case 0u: { return quads[0]; }
+        case 1u: { return quads[1]; }
+        case 2u: { return quads[2]; }
+        default: { return quads[3]; }
+    }
+}

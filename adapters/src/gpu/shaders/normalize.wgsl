@@ -20,37 +20,11 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> shifts: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let row = place_in_grid(group, groups, local);
-    if row >= parameters.count {
-        return;
+// The same element, once its row's mean and scale are known.
+fn normal(x: f32, mean: f32, scale: f32, weight: u32) -> f32 {
+    let value = (x - mean) * scale * scales[weight];
+    if SHIFT {
+        return value + shifts[weight];
     }
-    let first = row * parameters.run;
-    var mean = 0.0;
-    if MODE == 0u {
-        for (var step = 0u; step < parameters.run; step++) {
-            mean += x[first + step];
-        }
-        mean /= f32(parameters.run);
-    }
-    var squares = 0.0;
-    for (var step = 0u; step < parameters.run; step++) {
-        let off = x[first + step] - mean;
-        squares += off * off;
-    }
-    let scale = inverseSqrt(squares / f32(parameters.run) + parameters.epsilon);
-    let weights = row % parameters.scale_rows * parameters.scale_row;
-    for (var step = 0u; step < parameters.run; step++) {
-        let weight = weights + step / parameters.each;
-        var value = (x[first + step] - mean) * scale * scales[weight];
-        if SHIFT {
-            value += shifts[weight];
-        }
-        y[first + step] = value;
-    }
+    return value;
 }

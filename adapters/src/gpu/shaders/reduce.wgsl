@@ -35,34 +35,12 @@ fn fold(sum: f32, value: f32) -> f32 {
     }
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = place_in_grid(group, groups, local);
-    if at >= parameters.count {
-        return;
-    }
-    let first = first_of_run(at);
-    var sum = start();
-    for (var step = 0u; step < parameters.run; step++) {
-        sum = fold(sum, x[first + step * parameters.inner]);
-    }
+// What a run comes to once it is folded; logarithms of exponentials are summed up by then.
+fn ended(sum: f32) -> f32 {
     switch MODE {
-        case MEAN: { sum /= f32(parameters.run); }
-        case ROOT_OF_SQUARES: { sum = sqrt(sum); }
-        case LOG_OF_SUM: { sum = log(sum); }
-        case LOG_OF_EXPONENTIALS: {
-            let largest = sum;
-            sum = 0.0;
-            for (var step = 0u; step < parameters.run; step++) {
-                sum += exp(x[first + step * parameters.inner] - largest);
-            }
-            sum = largest + log(sum);
-        }
-        default: {}
+        case MEAN: { return sum / f32(parameters.run); }
+        case ROOT_OF_SQUARES: { return sqrt(sum); }
+        case LOG_OF_SUM: { return log(sum); }
+        default: { return sum; }
     }
-    y[at] = sum;
 }

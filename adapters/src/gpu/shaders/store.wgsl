@@ -13,15 +13,6 @@ fn part(index: u32) -> mat4x4<f32> {
     }
 }
 
-fn quad_of(quads: mat4x4<f32>, index: u32) -> vec4<f32> {
-    switch index {
-        case 0u: { return quads[0]; }
-        case 1u: { return quads[1]; }
-        case 2u: { return quads[2]; }
-        default: { return quads[3]; }
-    }
-}
-
 // The tile's first sum belongs to this row and column of a matrix of rows × columns that begins at `start`. Loops, though
 // they are short: drivers that compute on the CPU take a second to compile what is spelled out, and arrays that are indexed
 // by loops leave the registers.

@@ -1,13 +1,20 @@
 //! What becomes of several operators: how many steps are left of them.
 
-use crate::gpu::{fuse, hoist, planner::Planner, task::Task};
+use crate::gpu::{
+    family::{Family, Target},
+    fuse, hoist,
+    planner::Planner,
+    task::Task,
+    tuning::Choice,
+};
 use burst_host::nouns::{Element, Op, Spec, Tensor};
 
 /// An operator in short: kind, inputs, output. `x` and `y` are given, other inputs are known or computed.
 type Short<'a> = (&'a str, &'a [&'a str], &'a str);
 
 fn check(ops: &[Short<'_>], outputs: &[&str], expected: usize) {
-    let mut planner = Planner::new(17, false, Default::default());
+    let target = Target::new(Choice::of(Family::Apart), wgpu::Features::empty());
+    let mut planner = Planner::new(17, target, Default::default());
     for (name, extents) in [("x", vec![1, 8, 4, 4]), ("y", vec![1, 8, 4, 4]), ("rows", vec![4, 8])] {
         let spec = Spec::new(Element::Fp32, extents).unwrap();
         let storage = planner.input(spec.clone());

@@ -1,7 +1,10 @@
 //! One graph after the other on the driver that computes on the CPU, from tests that are not asynchronous.
 
-use super::open;
-use crate::{conformance::Sketch, gpu::GpuAccelerator};
+use super::{open, open_with};
+use crate::{
+    conformance::Sketch,
+    gpu::{Choice, Family, GpuAccelerator},
+};
 use burst_host::{
     nouns::{Attribute, Element, Fault, Tensor},
     ports::{Accelerator, Program},
@@ -22,6 +25,18 @@ impl Lavapipe {
     pub fn open() -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         let accelerator = runtime.block_on(open("llvmpipe"))?;
+        Some(Self { runtime, accelerator })
+    }
+
+    /// One for every kernel family; none where it is not installed and need not be.
+    pub fn families() -> Vec<Self> {
+        Family::ALL.into_iter().filter_map(|family| Self::with(Choice::of(family))).collect()
+    }
+
+    /// One with certain kernels.
+    pub fn with(kernels: Choice) -> Option<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let accelerator = runtime.block_on(open_with("llvmpipe", kernels))?;
         Some(Self { runtime, accelerator })
     }
 

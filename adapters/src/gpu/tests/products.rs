@@ -1,7 +1,13 @@
 //! Products and convolutions of random shapes, with what they take in, beside a reference in f64.
 
-use super::lavapipe::{Lavapipe, floats, random};
-use crate::conformance::Sketch;
+use super::{
+    lavapipe::{Lavapipe, floats, random},
+    numbers as random_numbers,
+};
+use crate::{
+    conformance::Sketch,
+    gpu::{Choice, Family},
+};
 use burst_host::nouns::{Attribute, Element, Tensor};
 use proptest::{collection::vec, prelude::*};
 
@@ -32,7 +38,7 @@ type Form = (bool, bool, bool, bool);
 
 #[test]
 fn matrices() {
-    let Some(gpu) = Lavapipe::open() else { return };
+    let families = Lavapipe::families();
     let sizes = (1usize..70, 1usize..40, 1usize..70, any::<Form>());
     let case = sizes.prop_flat_map(|(m, k, n, form)| {
         (Just(([m, k, n], form)), numbers(m * k), numbers(k * n), numbers(n), numbers(m * n))
@@ -53,7 +59,7 @@ fn matrices() {
         sketch = sketch.op_with("Gemm", "a b", "p", [("transB", Attribute::Int(i64::from(turned)))]);
         sketch = if biased { sketch.op("Add", "p c", "q") } else { sketch.op("Relu", "p", "q") };
         sketch = if resides { sketch.op("Add", "r q", "s") } else { sketch.op("Sub", "q r", "s") };
-        let found = gpu.run(sketch.op("Relu", "s", "y").output("y"), &inputs).unwrap();
+        let sketch = sketch.op("Relu", "s", "y").output("y");
         let mut expected = Vec::new();
         for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
             let of_b = |step: usize| if turned { b[j * k + step] } else { b[step * n + j] };
@@ -62,9 +68,29 @@ fn matrices() {
             let other = f64::from(residual[i * n + j]);
             expected.push(if resides { after + other } else { after - other }.max(0.0));
         }
-        close(&found[0], &expected, k)
+        families.iter().try_for_each(|gpu| close(&gpu.run(sketch.clone(), &inputs).unwrap()[0], &expected, k))
     };
     random(24).run(&case, check).unwrap();
+}
+
+/// Extents whose steps are shared out in parts, whose rows are multiplied one by one, and whose tiles are the largest.
+#[test]
+fn deep_and_large_matrices() {
+    let large = Lavapipe::with(Choice { family: Family::Shared, tile: 128 });
+    let families: Vec<_> = Lavapipe::families().into_iter().chain(large).collect();
+    for [m, k, n] in [[5, 1500, 37], [1, 1536, 40], [1, 1201, 33], [70, 2048, 68], [1409, 24, 1420], [3, 0, 5]] {
+        let (a, b, c) = (random_numbers(m * k, 1), random_numbers(k * n, 2), random_numbers(n, 3));
+        let sketch = Sketch::new("product").input("a", Element::Fp32, &extents(&[m, k]));
+        let sketch = sketch.constant("b", floats(&[k, n], &b)).constant("c", floats(&[n], &c));
+        let sketch = sketch.op("MatMul", "a b", "p").op("Add", "p c", "q").op("Relu", "q", "y").output("y");
+        let places = (0..m).flat_map(|i| (0..n).map(move |j| (i, j)));
+        let sum = |(i, j)| (0..k).map(|step| f64::from(a[i * k + step]) * f64::from(b[step * n + j])).sum::<f64>();
+        let expected: Vec<_> = places.map(|(i, j)| (sum((i, j)) + f64::from(c[j])).max(0.0)).collect();
+        for gpu in &families {
+            let found = gpu.run(sketch.clone(), &[floats(&[m, k], &a)]).unwrap();
+            close(&found[0], &expected, k).unwrap();
+        }
+    }
 }
 
 /// Images, channels in and out of a group, groups, rows, columns, kernel, stride, padding.
@@ -72,7 +98,7 @@ type Sizes = (usize, [usize; 2], usize, [usize; 2], usize, usize, usize);
 
 #[test]
 fn convolutions() {
-    let Some(gpu) = Lavapipe::open() else { return };
+    let families = Lavapipe::families();
     let channels = [1usize..5, 1usize..40];
     let sizes = (1usize..3, channels, 1usize..4, [3usize..14, 3usize..14], 1usize..4, 1usize..3, 0usize..2);
     let case = sizes.prop_flat_map(|sizes: Sizes| {
@@ -95,7 +121,7 @@ fn convolutions() {
             .op_with("Conv", "x w b", "c", attributes)
             .op("LeakyRelu", "c", "y")
             .output("y");
-        let found = gpu.run(sketch, &[floats(&x_shape, &x)]).unwrap();
+        let inputs = [floats(&x_shape, &x)];
         let along = |extent: usize| (extent + 2 * pad - kernel) / stride + 1;
         let mut expected = Vec::new();
         for image in 0..n {
@@ -117,7 +143,36 @@ fn convolutions() {
                 }
             }
         }
-        close(&found[0], &expected, c * kernel * kernel)
+        let terms = c * kernel * kernel;
+        families.iter().try_for_each(|gpu| close(&gpu.run(sketch.clone(), &inputs).unwrap()[0], &expected, terms))
     };
     random(24).run(&case, check).unwrap();
+}
+
+/// A convolution of few pixels and many steps, in two groups, whose steps are shared out in parts.
+#[test]
+fn deep_convolutions() {
+    let (n, c, out, side) = (2, 64, 3, 5);
+    let (x, w) = (random_numbers(n * 2 * c * side * side, 1), random_numbers(2 * out * c * 9, 2));
+    let (x_shape, attributes) = ([n, 2 * c, side, side], [("group", Attribute::Int(2))]);
+    let sketch = Sketch::new("convolution").input("x", Element::Fp32, &extents(&x_shape));
+    let sketch =
+        sketch.constant("w", floats(&[2 * out, c, 3, 3], &w)).op_with("Conv", "x w", "y", attributes).output("y");
+    let mut expected = Vec::new();
+    for (image, channel, row, column) in places([n, 2 * out, side - 2, side - 2]) {
+        let term = |(inner, i, j, _): (usize, usize, usize, usize)| {
+            let plane = image * 2 * c + channel / out * c + inner;
+            let weight = ((channel * c + inner) * 3 + i) * 3 + j;
+            f64::from(x[(plane * side + row + i) * side + column + j]) * f64::from(w[weight])
+        };
+        expected.push(places([c, 3, 3, 1]).map(term).sum());
+    }
+    for gpu in Lavapipe::families() {
+        close(&gpu.run(sketch.clone(), &[floats(&x_shape, &x)]).unwrap()[0], &expected, 9 * c).unwrap();
+    }
+}
+
+/// Every place of four axes, in the order of memory.
+fn places([a, b, c, d]: [usize; 4]) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+    (0..a * b * c * d).map(move |at| (at / (b * c * d), at / (c * d) % b, at / d % c, at % d))
 }

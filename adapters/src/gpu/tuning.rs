@@ -1,0 +1,160 @@
+//! Chooses a device's kernels by measuring a few, once; what was chosen is kept on disk.
+
+use super::{
+    device::Gpu,
+    entry::Entry,
+    family::Family,
+    memory,
+    planner::{Halt, Placed, Planner, Value},
+    tiling::TILE_MIN,
+    weights::Weights,
+};
+use burst_host::{
+    mechanisms::cache::Cache,
+    nouns::{Element, Fault, Ledger, Spec},
+};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long runs of a candidate are measured, and how many lie between two looks at the clock.
+const BUDGET: Duration = Duration::from_millis(20);
+const RUNS: usize = 4;
+/// Rows, columns and steps of the product that is measured, on GPUs and on the CPU.
+const SIDE: usize = 1024;
+const CPU_SIDE: usize = 256;
+
+/// What `shared.wgsl` takes of a workgroup's memory.
+const SHARED_BYTES: u32 = 16_384;
+
+/// Kernels of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub family: Family,
+    /// Rows and columns of the tile of a product that a workgroup computes in its memory: 64 or 128.
+    pub tile: usize,
+}
+
+impl Choice {
+    /// The one that runs on every device of the family.
+    pub fn of(family: Family) -> Self {
+        Self { family, tile: TILE_MIN }
+    }
+
+    /// Whether a device computes with them at all.
+    pub fn runs_on(self, info: &wgpu::AdapterInfo, device: &wgpu::Device) -> bool {
+        let limits = device.limits();
+        let known = [TILE_MIN, 2 * TILE_MIN].contains(&self.tile);
+        let invocations = (self.tile / 8).pow(2) as u32 <= limits.max_compute_invocations_per_workgroup;
+        let room = SHARED_BYTES <= limits.max_compute_workgroup_storage_size;
+        known
+            && self.family.runs_on(info, device.features())
+            && (self.family != Family::Shared || (invocations && room))
+    }
+
+    /// What is worth measuring, the likeliest first.
+    fn candidates(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Vec<Self> {
+        match Family::of(info, features) {
+            Family::Apart => vec![Self::of(Family::Apart)],
+            Family::Together => [Family::Together, Family::Apart].map(Self::of).to_vec(),
+            Family::Shared => [TILE_MIN, 2 * TILE_MIN].map(|tile| Self { family: Family::Shared, tile }).to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.family {
+            Family::Shared => write!(f, "{} of {tile} by {tile}", self.family.name(), tile = self.tile),
+            family => f.write_str(family.name()),
+        }
+    }
+}
+
+/// Chooses the fastest kernels; those that it has where there is nothing to choose, or nothing can be measured.
+pub async fn tune(gpu: &mut Gpu, info: &wgpu::AdapterInfo, disk: Option<&Cache>) {
+    let mut candidates = Choice::candidates(info, gpu.device.features());
+    candidates.retain(|choice| choice.runs_on(info, &gpu.device));
+    let on_cpu = info.device_type == wgpu::DeviceType::Cpu;
+    // On the CPU one is about as good as the other: not worth measuring at every start.
+    if candidates.len() < 2 || (on_cpu && disk.is_none()) {
+        return;
+    }
+    let entry = disk.map(|disk| Entry::new(disk, "tuning", info));
+    let kept = entry.as_ref().and_then(|entry| parse(&entry.get()?, &candidates));
+    if let Some(choice) = kept {
+        return gpu.choose(choice);
+    }
+    let before = gpu.target.choice;
+    match fastest(gpu, &candidates, if on_cpu { CPU_SIDE } else { SIDE }).await {
+        Ok(choice) => {
+            gpu.choose(choice);
+            tracing::info!(device = %gpu.description, kernels = %choice, "the fastest kernels were measured");
+            if let Some(entry) = entry {
+                entry.put(choice.to_string().as_bytes());
+            }
+        }
+        Err(fault) => {
+            gpu.choose(before);
+            tracing::warn!(%fault, kernels = %before, "kernels can't be measured");
+        }
+    }
+}
+
+/// What was chosen for an adapter before.
+pub fn kept(disk: &Cache, info: &wgpu::AdapterInfo, features: wgpu::Features) -> Option<Choice> {
+    parse(&Entry::new(disk, "tuning", info).get()?, &Choice::candidates(info, features))
+}
+
+fn parse(bytes: &[u8], candidates: &[Choice]) -> Option<Choice> {
+    candidates.iter().copied().find(|candidate| candidate.to_string().as_bytes() == bytes)
+}
+
+async fn fastest(gpu: &mut Gpu, candidates: &[Choice], side: usize) -> Result<Choice, Fault> {
+    let mut best = (candidates[0], f64::INFINITY);
+    for &choice in candidates {
+        gpu.choose(choice);
+        let seconds = seconds(gpu, side).await?;
+        tracing::debug!(kernels = %choice, seconds, "measured");
+        if seconds < best.1 {
+            best = (choice, seconds);
+        }
+    }
+    Ok(best.0)
+}
+
+/// Seconds of a product of square matrices, the best of a few.
+async fn seconds(gpu: &Gpu, side: usize) -> Result<f64, Fault> {
+    let memory = gpu.memory(&Ledger::new("tuning", usize::MAX));
+    let spec = Spec::new(Element::Fp32, [side, side]).map_err(|error| Fault::TooLarge(error.to_string()))?;
+    let mut planner = Planner::new(17, gpu.target, Arc::default());
+    let factors = [(); 2].map(|()| Value::Placed(Placed { spec: spec.clone(), storage: planner.input(spec.clone()) }));
+    let product = planner.apply("MatMul", Vec::new(), factors.to_vec()).and_then(|product| planner.place(&product));
+    let product = product.map_err(fault)?;
+    planner.draft.outputs.push((product.spec, product.storage));
+    let plan = planner.draft.finish(gpu, &memory, &Weights::default()).await?;
+    let inputs = [memory.block(gpu, memory::bytes(&spec)?).await?, memory.block(gpu, memory::bytes(&spec)?).await?];
+    let (mut best, mut end) = (f64::INFINITY, None);
+    while end.is_none_or(|end| Instant::now() < end) {
+        let start = Instant::now();
+        for _ in 0..RUNS {
+            plan.run(gpu, &memory, &inputs).await?;
+        }
+        gpu.settle().await?;
+        // The first ones only warm up.
+        if end.is_some() {
+            best = best.min(start.elapsed().as_secs_f64() / RUNS as f64);
+        }
+        end = end.or_else(|| Some(Instant::now() + BUDGET));
+    }
+    Ok(best)
+}
+
+fn fault(halt: Halt) -> Fault {
+    match halt {
+        Halt::Fault(fault) => fault,
+        Halt::Needs(_) => Fault::Invalid("a product depends on no shapes".into()),
+    }
+}
