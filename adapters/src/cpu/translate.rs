@@ -86,6 +86,7 @@ const MARK: char = '@';
 /// nothing. What has no result at all has no effect. The zeros that nobody gave a type are FP32, for it FP64.
 fn tidy(ops: &mut Vec<Op>) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
+    *ops = std::mem::take(ops).into_iter().flat_map(apart).collect();
     for op in ops {
         for names in [&mut op.inputs, &mut op.outputs] {
             names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
@@ -104,6 +105,20 @@ fn tidy(ops: &mut Vec<Op>) {
             }
         }
     }
+}
+
+/// A `Gemm` that only adds its bias, as a product and a sum: tract multiplies biases by an FP32, whatever they are.
+fn apart(mut op: Op) -> Vec<Op> {
+    let scaled = matches!(op.attribute("beta"), Some(Attribute::Float(beta)) if *beta != 1.0);
+    let biased = op.inputs.get(2).is_some_and(|name| !name.is_empty());
+    if op.kind != "Gemm" || !op.domain.is_empty() || scaled || !biased || op.outputs.len() != 1 {
+        return vec![op];
+    }
+    let product = format!("{}{MARK}product", op.outputs[0]);
+    let outputs = std::mem::replace(&mut op.outputs, vec![product.clone()]);
+    let inputs = vec![product, op.inputs.split_off(2).swap_remove(0)];
+    let sum = Op { kind: "Add".into(), inputs, outputs, attributes: Vec::new(), ..op.clone() };
+    vec![op, sum]
 }
 
 /// tract's error, shortened, as what this device can't do: the operator, as ONNX calls it, and the cause.
