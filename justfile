@@ -15,7 +15,7 @@ serve *flags: guests
     cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _cases _vulkan _swiftshader
+test *filter: guests _cases _nodes _vulkan _swiftshader
     VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
@@ -31,7 +31,7 @@ guests: _toolchain _targets
     cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --lib --examples
 
 # Measure: host, burst, gpu, cluster. Prints a table, writes target/bench/<name>.json
-bench name *flags: guests _bench-tools _vulkan
+bench name *flags: guests _bench-tools _nodes _vulkan
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 
 # ONNX's node tests on cpu, gpu or swiftshader, beside its list in the tree: `just conformance cpu [--update] [Resize]`
@@ -77,6 +77,10 @@ _swiftshader:
     dpkg-deb -x chromium-common_*.deb .
     mkdir -p "$(dirname {{ swiftshader }})"
     cp usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json "$(dirname {{ swiftshader }})"
+
+# Networks of their own for nodes, and their papers
+_nodes:
+    @command -v ip >/dev/null && command -v nft >/dev/null && command -v openssl >/dev/null || just _apt iproute2 nftables openssl
 
 _cases: _clients
     @{{ python }} tests/conformance/cases.py

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cache;
+mod cluster;
 mod compile;
 mod conformance;
 mod contract;
@@ -11,6 +12,7 @@ mod hostile;
 mod isolation;
 mod limits;
 mod models;
+mod nodes;
 mod paged;
 mod place;
 mod pool;

@@ -21,7 +21,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A model of `tests/bench/models.py`; `None` where nobody has made it.
-fn model(name: &str) -> Option<PathBuf> {
+pub fn model(name: &str) -> Option<PathBuf> {
     let path = root().join(format!("target/models/{name}.onnx"));
     // The registry follows no link that leads elsewhere.
     if let Ok(path) = fs::canonicalize(&path) {
@@ -33,7 +33,7 @@ fn model(name: &str) -> Option<PathBuf> {
 }
 
 /// Cuts with the program.
-fn cut(model: &Path, how: [&str; 2]) -> TempDir {
+pub fn cut(model: &Path, how: [&str; 2]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (model, output) = (model.display().to_string(), directory.path().display().to_string());
     let run = Burst::run(&["split", &model, how[0], how[1], "--output", &output]);
@@ -41,49 +41,52 @@ fn cut(model: &Path, how: [&str; 2]) -> TempDir {
     directory
 }
 
-fn plan(directory: &TempDir) -> Plan {
+pub fn plan(directory: &TempDir) -> Plan {
     Plan::parse(&fs::read(directory.path().join(Plan::FILE)).unwrap()).unwrap()
 }
 
-fn models(accelerator: Arc<dyn Accelerator>) -> Models {
+pub fn models(accelerator: Arc<dyn Accelerator>) -> Models {
     Models::new(accelerator, Arc::new(Directory::open(Path::new("/")).unwrap()), Arc::new(Onnx))
 }
 
-fn load(models: &Models, path: &Path) -> Result<Arc<dyn Program>, LoadError> {
+pub fn load(models: &Models, path: &Path) -> Result<Arc<dyn Program>, LoadError> {
     let path = path.strip_prefix("/").unwrap().to_str().unwrap();
     block_on(models.load(path, &models.accelerator)).map(|(_, program)| program)
 }
 
 /// What a program answers to the inputs that models.py wrote beside the model.
-fn answer(models: &Models, program: &dyn Program, model: &Path) -> Vec<Tensor> {
+pub async fn answer(accelerator: &dyn Accelerator, program: &dyn Program, model: &Path) -> Vec<Tensor> {
     let input = |name: &str| npy::read(&model.with_extension(format!("{name}.npy"))).unwrap();
     let inputs = program.signature().inputs.iter().map(|port| input(&port.name)).collect();
-    block_on(async {
-        let mut outputs = Vec::new();
-        for output in program.run(inputs, Instant::now() + Duration::from_secs(120)).await.unwrap() {
-            outputs.push(models.accelerator.download(&output).await.unwrap());
-        }
-        outputs
-    })
+    let mut outputs = Vec::new();
+    for output in program.run(inputs, Instant::now() + Duration::from_secs(120)).await.unwrap() {
+        outputs.push(accelerator.download(&output).await.unwrap());
+    }
+    outputs
+}
+
+/// Holds an answer to another one, bit for bit.
+pub fn same(found: &[Tensor], expected: &[Tensor], told: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.spec(), expected.spec(), "{told}");
+        assert!(found.contents() == expected.contents(), "{told}: {} differs", found.spec());
+    }
 }
 
 fn check_on(accelerator: Arc<dyn Accelerator>, name: &str, parts: impl Iterator<Item = usize>) {
     let Some(model) = model(name) else { return };
     let models = models(accelerator);
     let whole = load(&models, &model).unwrap();
-    let expected = answer(&models, &*whole, &model);
+    let expected = block_on(answer(&*models.accelerator, &*whole, &model));
     for parts in parts {
         let directory = cut(&model, ["--parts", &parts.to_string()]);
         assert_eq!(plan(&directory).fragments.len(), parts);
         let program = load(&models, directory.path()).unwrap();
         let ports = |program: &dyn Program| program.signature().to_string();
         assert_eq!(ports(&*program), ports(&*whole), "{name} in {parts}");
-        let found = answer(&models, &*program, &model);
-        assert_eq!(found.len(), expected.len());
-        for (port, (found, expected)) in whole.signature().outputs.iter().zip(found.iter().zip(&expected)) {
-            assert_eq!(found.spec(), expected.spec(), "{name} in {parts}: {}", port.name);
-            assert!(found.contents() == expected.contents(), "{name} in {parts}: {} differs", port.name);
-        }
+        let found = block_on(answer(&*models.accelerator, &*program, &model));
+        same(&found, &expected, &format!("{name} in {parts}"));
     }
 }
 

@@ -6,6 +6,7 @@ pub mod api;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod cpu;
+pub mod fabric;
 pub mod fallback;
 pub mod frames;
 #[cfg(feature = "gpu")]

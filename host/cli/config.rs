@@ -1,7 +1,7 @@
 //! Reads a manifest, and points into it when something is wrong.
 
 use burst_host::nouns::{
-    Manifest,
+    Manifest, NodeName,
     manifest::{AcceleratorChoice, Fallback},
 };
 use figment::{
@@ -37,6 +37,15 @@ pub struct Source {
     /// A part of the name of the GPU
     #[arg(long)]
     device: Option<String>,
+    /// A node of the cluster to join, as it listens: quic/10.0.0.8:7447; once for each
+    #[arg(long)]
+    join: Vec<String>,
+    /// This node in its cluster, as in its certificate: press-3.hall-a
+    #[arg(long)]
+    node: Option<NodeName>,
+    /// Where other nodes of the cluster reach this one; once for each
+    #[arg(long)]
+    listen: Vec<String>,
 }
 
 /// A manifest and the directory that its paths start from.
@@ -95,6 +104,14 @@ impl Source {
         }
         if let Some(device) = &self.device {
             figment = figment.merge(Serialized::default("device", device));
+        }
+        if let Some(node) = &self.node {
+            figment = figment.merge(Serialized::default("cluster.node", node));
+        }
+        for (key, endpoints) in [("cluster.join", &self.join), ("cluster.listen", &self.listen)] {
+            if !endpoints.is_empty() {
+                figment = figment.merge(Serialized::default(key, endpoints));
+            }
         }
         let manifest: Manifest = figment.extract()?;
         manifest.check().map_err(|error| Fault { reason: error.reason, at: At::Path(error.path) })?;

@@ -1,10 +1,11 @@
 //! Names every adapter once and wires it to a port.
 
-use super::config::Loaded;
+use super::{cluster, config::Loaded};
 use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
         deploy::{Deployer, capacity},
+        member::Member,
         models::Models,
     },
     mechanisms::{cache::Cache, sandbox::Sandbox},
@@ -12,7 +13,7 @@ use burst_host::{
         Manifest,
         manifest::{AcceleratorChoice, Fallback},
     },
-    ports::Accelerator,
+    ports::{Accelerator, Memory},
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
@@ -75,18 +76,32 @@ fn cpu() -> Result<CpuAccelerator> {
     CpuAccelerator::new(threads).map_err(|fault| miette!("the CPU accelerator can't start: {fault}"))
 }
 
-/// Everything that deploys the guests of a manifest.
+/// Everything that deploys the guests of a manifest, on this node alone.
 pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
+    Ok(open(loaded).await?.0)
+}
+
+/// The same, and the node's part in the cluster of its manifest.
+pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
     let Loaded { manifest, base } = loaded;
     let sandbox = Sandbox::new(capacity(manifest)).into_diagnostic()?;
     let directory = manifest.cache.directory.as_ref().map(|directory| base.join(directory));
     let directory = directory.or_else(cache_directory).wrap_err("there is no home directory; set cache.directory")?;
     let cache = Cache::open(&directory).into_diagnostic()?;
-    let registry = registry(base)?;
+    let registry = Arc::new(registry(base)?);
     let accelerator = accelerator(manifest, Some(&cache)).await?;
     tracing::info!(device = %accelerator.describe(), "computes graphs");
-    let models = Models::new(accelerator, Arc::new(registry), Arc::new(Onnx)).within(memory(manifest));
-    Ok(Deployer { sandbox: Arc::new(sandbox), cache: Some(cache), models })
+    let memory = memory(manifest);
+    let member = match &manifest.cluster {
+        Some(cluster) => {
+            let shelf = directory.join("shelf");
+            let half = memory.room_bytes() / 2;
+            Some(cluster::join(cluster, half, base, &shelf, registry.clone(), accelerator.clone()).await?)
+        }
+        None => None,
+    };
+    let models = Models::new(accelerator, registry, Arc::new(Onnx)).within(memory).over(member.clone());
+    Ok((Deployer { sandbox: Arc::new(sandbox), cache: Some(cache), models }, member))
 }
 
 /// What this process may hold.

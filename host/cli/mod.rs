@@ -1,12 +1,15 @@
 //! The command line. Flags override `BURST_…` variables, which override the manifest.
 
 mod check;
+mod cluster;
 mod compile;
 mod config;
 mod doctor;
+mod drain;
 mod draw;
 mod house;
 mod inspect;
+mod live;
 mod nodes;
 mod npy;
 mod plan;
@@ -45,6 +48,10 @@ enum Command {
     Profile(profile::Measure),
     /// Decide which node runs which fragments of a cut model
     Plan(plan::Place),
+    /// List the nodes of a running cluster, and who runs what
+    Nodes(live::Live),
+    /// Relieve a node of a running cluster of everything it runs
+    Drain(drain::Drain),
     /// Tell what this machine has, and what would be chosen and why
     Doctor(doctor::Doctor),
     /// Check a manifest, or print its JSON schema
@@ -68,6 +75,8 @@ impl Cli {
             Command::Compile(compile) => block_on(compile.run()),
             Command::Profile(measure) => block_on(measure.run()),
             Command::Plan(place) => place.run(),
+            Command::Nodes(live) => block_on(live.run()),
+            Command::Drain(drain) => block_on(drain.run()),
             Command::Doctor(doctor) => block_on(doctor.run()),
             Command::Check(check) => check.run(),
             Command::Inspect(inspect) => block_on(inspect.run()),

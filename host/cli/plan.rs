@@ -3,13 +3,10 @@
 use super::{draw, nodes::Nodes, size::Size};
 use burst_host::{
     mechanisms::place::{self, Bottleneck, Cluster, Objective, PlaceError, Placement, Task},
-    nouns::{Fragment, Plan as CutModel},
+    nouns::Plan as CutModel,
 };
 use miette::{IntoDiagnostic, Result, WrapErr};
 use std::{fs, path::PathBuf};
-
-/// What a fragment's guest holds: the linear memory of `guests/graph`.
-const GUEST_BYTES: u64 = 2 << 20;
 
 /// Decide which node runs which fragments of a cut model
 #[derive(clap::Args)]
@@ -41,7 +38,7 @@ impl Place {
         let json = fs::read(&path).into_diagnostic().wrap_err_with(|| format!("can't read `{}`", path.display()))?;
         let plan = CutModel::parse(&json).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
         let cluster = Nodes::read(&self.nodes)?.cluster(&json, &plan)?;
-        let tasks: Vec<Task> = plan.fragments.iter().map(task).collect();
+        let tasks: Vec<Task> = plan.fragments.iter().map(Task::from).collect();
         let placement = place::place(&tasks, &cluster, self.objective).into_diagnostic()?;
         let told = Told { plan: &plan, cluster: &cluster, placement: &placement };
         print!("{}", told.table());
@@ -52,12 +49,6 @@ impl Place {
         }
         Ok(())
     }
-}
-
-fn task(fragment: &Fragment) -> Task {
-    let memory = &fragment.memory;
-    let held = memory.weight_bytes.saturating_add(memory.state_bytes).saturating_add(GUEST_BYTES);
-    Task { held_bytes: held, activation_bytes: memory.activation_bytes, received_bytes: fragment.received_bytes }
 }
 
 /// A placement, in words.

@@ -7,8 +7,8 @@ use super::{
     run::pair,
 };
 use burst_host::{
-    nouns::{Digest, Extent, Manifest, Measured, Plan, Port, Profile, Spec, Tensor, manifest::AcceleratorChoice},
-    ports::Program,
+    mechanisms::measure::{measure, zeros},
+    nouns::{Digest, Manifest, Measured, Plan, Profile, manifest::AcceleratorChoice},
 };
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use std::{
@@ -16,13 +16,8 @@ use std::{
     fs,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
-
-/// Runs before the first one that counts: plans are made, caches filled.
-const WARM_UPS: usize = 3;
-/// For one run of one fragment.
-const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Measure how long each fragment of a cut model takes on this machine
 #[derive(clap::Args)]
@@ -68,10 +63,14 @@ impl Measure {
                 .wrap_err_with(named)?;
             let mut inputs = Vec::new();
             for port in &program.signature().inputs {
-                let value = values.get(&port.name).map_or_else(|| zeros(port), |value| Ok(value.clone()));
-                inputs.push(models.accelerator.upload(value?).await.into_diagnostic()?);
+                let value = values.get(&port.name).cloned().map_or_else(|| zeros(port), Ok);
+                let help = || format!("give it with --input {}=file.npy", port.name);
+                let value = value.map_err(|fault| miette!(help = help(), "{fault}"))?;
+                inputs.push(models.accelerator.upload(value).await.into_diagnostic()?);
             }
-            let (times, outputs) = self.time(&*program, inputs).await.wrap_err_with(|| fragment.name.clone())?;
+            let window = Duration::from_millis(self.fragment_ms.get());
+            let timed = measure(&*program, inputs, self.runs, window).await;
+            let (times, outputs) = timed.into_diagnostic().wrap_err_with(|| fragment.name.clone())?;
             println!("{:<18} {:>10.1} µs, {} runs", fragment.name, times.compute_us, times.runs);
             measured.push(times);
             let names = program.signature().outputs.iter().map(|port| port.name.clone());
@@ -85,26 +84,6 @@ impl Measure {
         Manifest { accelerator: self.accelerator, device: self.device.clone(), ..Manifest::default() }
     }
 
-    /// Runs one fragment again and again; its outputs are the next one's inputs.
-    async fn time(&self, program: &dyn Program, inputs: Vec<Tensor>) -> Result<(Measured, Vec<Tensor>)> {
-        let mut times = Vec::new();
-        let until = Instant::now() + Duration::from_millis(self.fragment_ms.get());
-        let mut outputs = Vec::new();
-        for run in 0..WARM_UPS + self.runs.get() {
-            let started = Instant::now();
-            outputs = program.run(inputs.clone(), started + DEADLINE).await.into_diagnostic()?;
-            if run >= WARM_UPS || started >= until {
-                times.push(started.elapsed().as_secs_f64() * 1e6);
-            }
-            if !times.is_empty() && Instant::now() >= until {
-                break;
-            }
-        }
-        times.sort_by(f64::total_cmp);
-        let at = |part: f64| times.get((part * (times.len() - 1) as f64).round() as usize).copied().unwrap_or_default();
-        Ok((Measured { compute_us: at(0.5), compute_p90_us: at(0.9), runs: times.len() }, outputs))
-    }
-
     fn write(&self, plan: Digest, whole: &Plan, device: String, fragments: Vec<Measured>) -> Result<()> {
         let total: f64 = fragments.iter().map(|measured| measured.compute_us).sum();
         let profile = Profile { version: Profile::VERSION, plan, device, fragments };
@@ -114,17 +93,4 @@ impl Measure {
         println!("{}: {total:.1} µs on {} -> {}", whole.model, profile.device, self.output.display());
         Ok(())
     }
-}
-
-/// Zeros that fit a port, one for each open extent.
-fn zeros(port: &Port) -> Result<Tensor> {
-    let unknown = || miette!("`{port}` does not say what it takes; give it with --input {}=file.npy", port.name);
-    let extents = port.shape.as_ref().ok_or_else(unknown)?.iter().map(|extent| match extent {
-        Extent::Fixed(fixed) => *fixed,
-        Extent::Named(_) | Extent::Any => 1,
-    });
-    let spec = Spec::new(port.element.ok_or_else(unknown)?, extents.collect::<Vec<_>>()).into_diagnostic()?;
-    // A byte string of nothing is four bytes of length.
-    let bytes = spec.bytes().unwrap_or(4 * spec.shape.elements());
-    Tensor::host(spec, vec![0; bytes]).into_diagnostic()
 }

@@ -5,13 +5,14 @@ use super::{
     house,
 };
 use burst_adapters::{
-    api::{Api, metrics, server},
+    api::{Api, metrics, nodes, server},
     frames,
     sinks::Broadcast,
 };
 use burst_host::{
     loops::{
         deploy::Deployer,
+        member::Member,
         serve::Service,
         watch::{Lane, pump},
     },
@@ -58,7 +59,7 @@ impl Serve {
         let house = House::open(&loaded).await?;
         let closing = watch::Sender::new(false);
         let router = house.api().router(&limits);
-        let metrics = metrics::router(house.metrics.clone());
+        let metrics = metrics::router(house.metrics.clone()).merge(nodes::router(house.member.clone()));
         tracing::info!(http = %address(&http), metrics = %address(&scrape), "serving");
         let serving = async {
             let main = server::serve(http, router, &limits, closed(closing.subscribe()));
@@ -85,7 +86,9 @@ struct House {
     service: Arc<Service>,
     events: Arc<Broadcast>,
     metrics: Arc<metrics::Registry>,
-    /// Cameras and lanes; they end with the house.
+    /// This node's part in its cluster.
+    member: Option<Arc<Member>>,
+    /// Cameras, lanes and the member's rounds; they end with the house.
     _watching: JoinSet<()>,
 }
 
@@ -93,7 +96,11 @@ impl House {
     async fn open(loaded: &Loaded) -> Result<Self> {
         let events = Arc::new(Broadcast::new(EVENTS_KEPT, LISTENERS_MAX));
         let service = Arc::new(Service::default());
-        let deployer = house::deployer(loaded).await?;
+        let (deployer, member) = house::open(loaded).await?;
+        let mut watching = JoinSet::new();
+        if let Some(member) = member.clone() {
+            watching.spawn(member.run());
+        }
         let mut cameras = Cameras::open(loaded)?;
         let mut lanes = Vec::new();
         for (name, guest) in &loaded.manifest.guests {
@@ -111,11 +118,12 @@ impl House {
             }
         }
         let counts: Vec<LaneCounts> = lanes.iter().map(Lane::counts).collect();
-        let metrics = Arc::new(metrics::registry(service.clone(), counts, vec![deployer.models.accelerator.clone()]));
-        let mut watching = JoinSet::new();
+        let devices = vec![deployer.models.accelerator.clone()];
+        let relay = member.as_ref().map(|member| member.relay.clone());
+        let metrics = Arc::new(metrics::registry(service.clone(), counts, devices, relay));
         lanes.into_iter().for_each(|lane| drop(watching.spawn(lane.run())));
         cameras.start(&mut watching);
-        Ok(Self { service, events, metrics, _watching: watching })
+        Ok(Self { service, events, metrics, member, _watching: watching })
     }
 
     fn api(&self) -> Api<Service> {

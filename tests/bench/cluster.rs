@@ -1,6 +1,7 @@
-//! Models over several nodes, or larger than one: what deciding who runs what takes, and weights that don't stay.
+//! Models over several nodes, or larger than one: deciding who runs what, handing values over, losing a node, and
+//! weights that don't stay.
 //!
-//!     just bench cluster [--quick] [place] [paged]
+//!     just bench cluster [--quick] [place] [paged] [handoff] [nodes]
 
 mod paged;
 // Of these, each benchmark uses a part.
@@ -9,6 +10,14 @@ mod report;
 #[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
+
+mod handoff;
+#[allow(dead_code)]
+#[path = "../nodes.rs"]
+mod nodes;
+#[allow(dead_code, unused_imports)]
+#[path = "../split.rs"]
+mod split;
 
 use burst_host::mechanisms::place::{Cluster, Link, Node, Objective, Task, place};
 use report::{Flags, Report, Row, median};
@@ -32,7 +41,34 @@ fn main() {
     if flags.wants("paged") {
         paged::measure(&flags, &mut report);
     }
+    if flags.wants("handoff") {
+        handoff::measure(&flags, &mut report);
+    }
+    if flags.wants("nodes") {
+        lose(&flags, &mut report);
+    }
     report.finish();
+}
+
+/// Three processes in networks of their own, of which one is killed again and again with a thousand requests on their
+/// way; later one freezes.
+fn lose(flags: &Flags, report: &mut Report) {
+    let Some(mut cluster) = nodes::Cluster::start() else { return };
+    let rounds = flags.pick(3, 1000);
+    let (mut recovery, mut lost, mut duplicated) = (Vec::new(), 0, 0);
+    for round in 0..rounds {
+        let became = cluster.kill(2 + round % 2);
+        recovery.push(became.after(0.99).as_secs_f64() * 1e3);
+        lost += became.lost + became.wrong;
+        duplicated += became.answered.len().saturating_sub(1000);
+    }
+    recovery.sort_by(f64::total_cmp);
+    let p99 = recovery[((recovery.len() - 1) as f64 * 0.99).round() as usize];
+    report.add(Row::alone("kill_recovery_p99_ms", "ms", p99, rounds * 1000));
+    report.add(Row::alone("requests_lost", "requests", lost as f64, rounds * 1000));
+    report.add(Row::alone("requests_duplicated", "requests", duplicated as f64, rounds * 1000));
+    let freezes: Vec<f64> = (0..flags.pick(2, 10)).map(|_| cluster.freeze(3).as_secs_f64() * 1e3).collect();
+    report.add(Row::alone("freeze_detection_ms", "ms", median(&freezes), freezes.len()));
 }
 
 /// Nodes that all differ, in speed, memory and links: nothing can be taken together.

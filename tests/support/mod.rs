@@ -2,9 +2,11 @@
 
 mod burst;
 pub mod group;
+pub mod net;
 #[allow(dead_code)]
 #[path = "../../host/cli/npy.rs"]
 pub mod npy;
+pub mod papers;
 
 pub mod stack;
 

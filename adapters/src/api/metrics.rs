@@ -1,6 +1,6 @@
 //! Prometheus text, made when somebody asks: counting costs atomics, watching costs a scrape.
 
-use super::{devices::Devices, inference::Inference, lanes::Lanes, refusal::Refusal};
+use super::{devices::Devices, inference::Inference, lanes::Lanes, refusal::Refusal, relays::Relays};
 use axum::{
     Router,
     extract::State,
@@ -12,6 +12,7 @@ use burst_host::{
     loops::serve::Deployed,
     mechanisms::{
         egress::LaneCounts,
+        relay::Relay,
         statistics::{Histogram, Retired},
     },
     ports::Accelerator,
@@ -30,10 +31,12 @@ pub fn registry<I: Inference>(
     inference: Arc<I>,
     lanes: Vec<LaneCounts>,
     devices: Vec<Arc<dyn Accelerator>>,
+    relay: Option<Arc<Relay>>,
 ) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Lanes(lanes)));
     registry.register_collector(Box::new(Devices(devices)));
+    registry.register_collector(Box::new(Relays(relay)));
     registry.register_collector(Box::new(Guests(inference)));
     registry
 }
@@ -186,7 +189,7 @@ impl Page<'_, '_> {
     }
 }
 
-type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 fn all(guest: &Deployed, labels: &[&'static str], values: &[&str]) -> Labels {
     let own = labels.iter().zip(values).map(|(&label, value)| (label, (*value).to_owned()));
@@ -194,7 +197,7 @@ fn all(guest: &Deployed, labels: &[&'static str], values: &[&str]) -> Labels {
 }
 
 /// Upper bounds in seconds and how many durations are in each, not cumulated.
-fn buckets(histogram: &Histogram) -> Vec<(f64, u64)> {
+pub(super) fn buckets(histogram: &Histogram) -> Vec<(f64, u64)> {
     let bounds = Histogram::BOUNDS_US.iter().map(|&micros| micros as f64 / 1e6).chain([f64::INFINITY]);
     bounds.zip(histogram.buckets()).collect()
 }

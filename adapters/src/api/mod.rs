@@ -1,5 +1,6 @@
 //! What clients reach over HTTP: the Open Inference Protocol, events, metrics, and what `burst ps` reads.
 
+mod ask;
 mod body;
 mod devices;
 mod events;
@@ -7,12 +8,15 @@ mod inference;
 mod inflate;
 mod lanes;
 pub mod metrics;
+pub mod nodes;
 pub mod oip;
 pub mod ps;
 mod refusal;
+mod relays;
 pub mod server;
 
 use crate::sinks::Broadcast;
+pub use ask::FetchError;
 use axum::{Router, http::Method};
 use body::Bodies;
 use burst_host::nouns::manifest::Server;

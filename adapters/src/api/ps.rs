@@ -1,20 +1,16 @@
 //! What `burst ps` reads: every guest, its leases and what it did.
 
-use super::inference::Inference;
+use super::{
+    ask::{FetchError, ask},
+    inference::Inference,
+};
 use axum::{Json, Router, extract::State, routing::get};
 use burst_host::{
     loops::serve::{Deployed, Leases},
     mechanisms::{component::Start, statistics::Retired},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
-use tokio::net::TcpStream;
-
-/// Far more than the guests of one box need.
-const LISTING_MAX_BYTES: usize = 16 << 20;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 /// The answer of `GET /burst/ps`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,32 +36,9 @@ pub struct Line {
     pub retired: BTreeMap<String, u64>,
 }
 
-/// Why a host could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    #[error(transparent)]
-    Connection(#[from] io::Error),
-    #[error(transparent)]
-    Http(#[from] hyper::Error),
-    #[error("it answered something else: {0}")]
-    Answer(String),
-}
-
 /// Asks the host that serves on `address`.
 pub async fn fetch(address: SocketAddr) -> Result<Listing, FetchError> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let mut request = hyper::Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = hyper::Uri::from_static("/burst/ps");
-    let host = hyper::header::HeaderValue::from_str(&address.to_string());
-    let host = host.map_err(|error| FetchError::Answer(error.to_string()))?;
-    request.headers_mut().insert(hyper::header::HOST, host);
-    let body = client.send_request(request).await?.into_body();
-    let body = Limited::new(body, LISTING_MAX_BYTES).collect().await;
-    connection.abort();
-    let body = body.map_err(|error| FetchError::Answer(error.to_string()))?.to_bytes();
-    serde_json::from_slice(&body).map_err(|error| FetchError::Answer(error.to_string()))
+    ask(address, "/burst/ps", None).await
 }
 
 /// [`Leases`], as they travel.

@@ -61,6 +61,10 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, text)
     }
 
+    pub fn unavailable(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+
     pub fn unsupported(what: &str) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not supported"))
     }

@@ -53,6 +53,11 @@ impl Models {
         if let Some(program) = programs.get(&digest).and_then(Weak::upgrade) {
             return Ok((digest, program));
         }
+        if let Some(cluster) = &self.cluster {
+            let program = cluster.spread(directory, digest, plan).await?;
+            remember(&mut programs, digest, &program);
+            return Ok((digest, program));
+        }
         let program: Arc<dyn Program> = Arc::new(match self.room_bytes() {
             None => self.resident(directory, &plan, accelerator).await?,
             Some(room_bytes) => {

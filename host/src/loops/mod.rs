@@ -2,6 +2,7 @@
 
 mod cut;
 pub mod deploy;
+pub mod member;
 pub mod models;
 pub mod serve;
 pub mod watch;

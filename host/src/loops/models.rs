@@ -1,9 +1,12 @@
 //! Models: from a reference to something that runs. Each is in memory once.
 
+use super::member::Member;
 use crate::{
     mechanisms::paging::{PagingError, Share, Short},
     nouns::{Digest, Fault, Fragment, Graph, Ledger, PlanError},
-    ports::{Accelerator, Artefact, Blobs, Memory, ModelError, ModelFormat, Program, Registry, RegistryError},
+    ports::{
+        Accelerator, Artefact, Blobs, FabricError, Memory, ModelError, ModelFormat, Program, Registry, RegistryError,
+    },
 };
 use std::{
     collections::HashMap,
@@ -25,6 +28,8 @@ pub struct Models {
     memory: Option<Arc<dyn Memory>>,
     /// What fragments that are read for each run take while they pass.
     pub(super) passing: Ledger,
+    /// Where cut models are spread over, if this node does not stand alone.
+    pub(super) cluster: Option<Arc<Member>>,
     /// Weights are in memory once, and as long as a guest uses them.
     pub(super) programs: Mutex<HashMap<Digest, Weak<dyn Program>>>,
 }
@@ -48,17 +53,24 @@ pub enum LoadError {
     Fragment { name: String, source: Box<LoadError> },
     #[error(transparent)]
     Load(#[from] Fault),
+    #[error("its place in the cluster: {0}")]
+    Cluster(#[from] FabricError),
 }
 
 impl Models {
     pub fn new(accelerator: Arc<dyn Accelerator>, registry: Arc<dyn Registry>, format: Arc<dyn ModelFormat>) -> Self {
         let passing = Ledger::new("memory_max_bytes", usize::MAX);
-        Self { accelerator, registry, format, memory: None, passing, programs: Mutex::default() }
+        Self { accelerator, registry, format, memory: None, passing, cluster: None, programs: Mutex::default() }
     }
 
     /// The same within so much memory: of a cut model that is larger, fragments are read for each run.
     pub fn within(self, memory: Arc<dyn Memory>) -> Self {
         Self { memory: Some(memory), ..self }
+    }
+
+    /// The same with cut models spread over the nodes of a cluster.
+    pub fn over(self, cluster: Option<Arc<Member>>) -> Self {
+        Self { cluster, ..self }
     }
 
     /// Loads the model behind a reference, a file or the directory of a cut model, on an accelerator of this house, or

@@ -76,9 +76,21 @@ impl Pipeline {
         };
         let outputs: Vec<usize> = plan.outputs.iter().map(output).collect::<Result<_, _>>()?;
         spend(&mut stages, &outputs, names.len());
-        let (signature, values) = (signature(plan, &stages), names.len());
+        let signatures: Vec<_> = stages.iter().map(|stage| stage.signature.clone()).collect();
+        let (signature, values) = (Self::signature(plan, &signatures), names.len());
         let (rest, stages) = (rest.map(Arc::new), stages.into());
         Ok(Self { signature, device, programs, rest, account: None, stages, outputs, values })
+    }
+
+    /// The ports of a whole model, as its fragments have them. An input that no fragment reads takes anything.
+    pub fn signature(plan: &Plan, fragments: &[Signature]) -> Signature {
+        let port = |name: &String| {
+            let any = || Port { name: name.clone(), element: None, shape: None, optional: false };
+            let taken = fragments.iter().flat_map(|fragment| &fragment.inputs);
+            let yielded = fragments.iter().flat_map(|fragment| &fragment.outputs);
+            taken.chain(yielded).find(|port| port.name == *name).cloned().unwrap_or_else(any)
+        };
+        Signature { inputs: plan.inputs.iter().map(port).collect(), outputs: plan.outputs.iter().map(port).collect() }
     }
 }
 
@@ -172,17 +184,4 @@ fn spend(stages: &mut [Stage], outputs: &[usize], values: usize) {
             }
         }
     }
-}
-
-/// The ports of the whole model, as its fragments have them. An input that no fragment reads takes anything.
-fn signature(plan: &Plan, stages: &[Stage]) -> Signature {
-    let inputs = |stage: &Stage| stage.signature.inputs.clone();
-    let outputs = |stage: &Stage| stage.signature.outputs.clone();
-    let taken: Vec<Port> = stages.iter().flat_map(inputs).collect();
-    let yielded: Vec<Port> = stages.iter().flat_map(outputs).collect();
-    let port = |name: &String| {
-        let any = || Port { name: name.clone(), element: None, shape: None, optional: false };
-        taken.iter().chain(&yielded).find(|port| port.name == *name).cloned().unwrap_or_else(any)
-    };
-    Signature { inputs: plan.inputs.iter().map(port).collect(), outputs: plan.outputs.iter().map(port).collect() }
 }

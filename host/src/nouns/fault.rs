@@ -1,7 +1,9 @@
 //! What can go wrong with tensors and graphs, by what the caller can do about it.
 
+use serde::{Deserialize, Serialize};
+
 /// The error of the accelerator port and of the guest's tensor calls; the WIT `fault` case for case.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Fault {
     /// The call itself is wrong; the text says how.
     #[error("invalid: {0}")]

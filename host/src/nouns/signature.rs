@@ -107,6 +107,21 @@ impl Signature {
         }
     }
 
+    /// The output that an input comes back as, if its name is that of a state: `past…` comes back as `present…`. Source
+    /// of the names: the exports of Hugging Face's Optimum.
+    pub fn state_output(input: &str) -> Option<String> {
+        let rest = input.strip_prefix("past_key_values").or_else(|| input.strip_prefix("past"))?;
+        Some(format!("present{rest}"))
+    }
+
+    /// Inputs that come back as outputs, with those: what a decoder keeps from step to step.
+    pub fn states(&self) -> impl Iterator<Item = (&Port, &Port)> {
+        self.inputs.iter().filter_map(|input| {
+            let output = Self::state_output(&input.name)?;
+            Some((input, self.outputs.iter().find(|port| port.name == output)?))
+        })
+    }
+
     /// `Unsupported` with the name of the port that no guest can give or take.
     pub fn held_by_guests(&self) -> Result<(), Fault> {
         self.inputs.iter().chain(&self.outputs).try_for_each(|port| match port.element {

@@ -86,8 +86,21 @@ pub trait Program: Send + Sync {
         0
     }
 
+    /// A run of steps of its own, where its states are better kept elsewhere than with who runs it.
+    fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {
+        None
+    }
+
     /// Computes every output. Inputs may be on the host or on this program's device.
     ///
     /// Fails with `TimedOut` once `deadline` has passed; work already on the device may go on unseen.
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault>;
+}
+
+/// A run of steps over one program. What the program gives back as states (`past…` that comes back as `present…`) is
+/// kept from step to step, and neither given nor taken.
+#[async_trait]
+pub trait Session: Send {
+    /// Computes one step. After a fault the same step may be tried again.
+    async fn step(&mut self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Vec<(String, Tensor)>, Fault>;
 }

@@ -1,13 +1,15 @@
 //! Floor 2: where the outside world plugs in. Traits and their errors; no implementation.
 
 mod accelerator;
+mod fabric;
 mod memory;
 mod model;
 mod registry;
 mod sink;
 mod source;
 
-pub use accelerator::{Accelerator, Device, DeviceKind, Program};
+pub use accelerator::{Accelerator, Device, DeviceKind, Program, Session};
+pub use fabric::{CALLS_MAX, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Serving};
 pub use memory::Memory;
 pub use model::{Blobs, ModelError, ModelFormat};
 pub use registry::{Artefact, Registry, RegistryError, Revision};

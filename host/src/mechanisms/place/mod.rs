@@ -10,6 +10,7 @@ mod exact;
 #[cfg(test)]
 mod tests;
 
+use crate::nouns::{Fragment, Memory};
 use classes::Classes;
 use std::{cmp::Ordering, ops::Range};
 
@@ -26,6 +27,17 @@ pub struct Task {
     pub activation_bytes: u64,
     /// What it is sent by whoever runs the fragment before.
     pub received_bytes: u64,
+}
+
+/// What a fragment's guest holds: the linear memory of `guests/graph`.
+const GUEST_BYTES: u64 = 2 << 20;
+
+impl From<&Fragment> for Task {
+    fn from(fragment: &Fragment) -> Self {
+        let Memory { weight_bytes, state_bytes, activation_bytes } = fragment.memory;
+        let held_bytes = weight_bytes.saturating_add(state_bytes).saturating_add(GUEST_BYTES);
+        Self { held_bytes, activation_bytes, received_bytes: fragment.received_bytes }
+    }
 }
 
 /// One machine, as it was measured.
@@ -172,6 +184,13 @@ pub fn one_more(
 }
 
 impl Cluster {
+    /// The same with half of the memory.
+    pub fn halved(&self) -> Self {
+        let mut halved = self.clone();
+        halved.nodes.iter_mut().for_each(|node| node.memory_bytes /= 2);
+        halved
+    }
+
     /// The same and a copy of one node. Between the two is the slowest link that the node has.
     pub fn with_another(&self, node: usize) -> Self {
         let mut grown = self.clone();

@@ -1,7 +1,7 @@
 //! What each cut lets through, and what each fragment holds.
 
 use super::{Values, line::Line};
-use crate::nouns::{Element, Extent, Memory, Port};
+use crate::nouns::{Element, Extent, Memory, Port, Signature};
 use std::{collections::HashSet, iter};
 
 /// A line with weights.
@@ -108,12 +108,8 @@ fn input_bytes(port: &Port) -> u64 {
     port.shape.iter().flatten().map(extent).fold(size, u64::saturating_mul)
 }
 
-/// Inputs whose name begins with `past` and that come back under the same name with `present`: what a decoder keeps
-/// from token to token. Source of the names: the exports of Hugging Face's Optimum.
+/// Inputs that the model gives back: they stay from run to run.
 fn states<'a>(line: &Line<'a>) -> HashSet<&'a str> {
-    let returns = |name: &str| {
-        let rest = name.strip_prefix("past_key_values").or_else(|| name.strip_prefix("past"));
-        rest.is_some_and(|rest| line.is_output(&format!("present{rest}")))
-    };
+    let returns = |name: &str| Signature::state_output(name).is_some_and(|output| line.is_output(&output));
     line.inputs.keys().copied().filter(|name| returns(name)).collect()
 }

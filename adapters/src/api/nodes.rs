@@ -1,0 +1,63 @@
+//! The cluster, for its operators: who is there, who runs what, and who is to be relieved.
+
+use super::{
+    ask::{FetchError, ask},
+    refusal::Refusal,
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use burst_host::{
+    loops::member::{Member, Nodes},
+    nouns::NodeName,
+};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, sync::Arc};
+
+/// The answer of `GET /burst/nodes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Who was asked.
+    pub node: NodeName,
+    /// The live ones, as they tell of themselves.
+    pub nodes: Nodes,
+}
+
+/// The body of `POST /burst/drain`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub node: NodeName,
+    /// Or `false`, to take part again.
+    pub drain: bool,
+}
+
+/// Asks the node whose operators' port this is.
+pub async fn fetch(address: SocketAddr) -> Result<Listing, FetchError> {
+    ask(address, "/burst/nodes", None).await
+}
+
+/// Asks it to relieve a node of its cluster.
+pub async fn drain(address: SocketAddr, order: &Order) -> Result<Listing, FetchError> {
+    let json = serde_json::to_vec(order).map_err(|error| FetchError::Answer(error.to_string()))?;
+    ask(address, "/burst/drain", Some(json)).await
+}
+
+/// `GET /burst/nodes` and `POST /burst/drain`, on the operators' port; none where this node stands alone.
+pub fn router(member: Option<Arc<Member>>) -> Router {
+    let Some(member) = member else { return Router::new() };
+    Router::new().route("/burst/nodes", get(nodes)).route("/burst/drain", post(relieve)).with_state(member)
+}
+
+async fn nodes(State(member): State<Arc<Member>>) -> Json<Listing> {
+    Json(Listing { node: member.name().clone(), nodes: member.nodes() })
+}
+
+async fn relieve(State(member): State<Arc<Member>>, Json(order): Json<Order>) -> Response {
+    match member.drain_node(&order.node, order.drain).await {
+        Ok(()) => nodes(State(member)).await.into_response(),
+        Err(error) => Refusal::unavailable(error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,79 @@
+//! `burst nodes`: the nodes of a running cluster, and who runs what.
+
+use super::size::Size;
+use burst_adapters::api::nodes::{Listing, fetch};
+use burst_host::nouns::{Digest, NodeName, Spread};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use std::{collections::BTreeMap, net::SocketAddr};
+
+/// List the nodes of a running cluster, and who runs what
+#[derive(clap::Args)]
+pub struct Live {
+    #[command(flatten)]
+    operators: Operators,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a node of the cluster listens to its operators.
+#[derive(clap::Args)]
+pub struct Operators {
+    /// Where a node of the cluster serves metrics
+    #[arg(long, default_value = "127.0.0.1:8002", env = "BURST__SERVER__METRICS")]
+    pub metrics: SocketAddr,
+}
+
+impl Operators {
+    pub async fn listing(&self) -> Result<Listing> {
+        let listing = fetch(self.metrics).await.into_diagnostic();
+        listing.wrap_err_with(|| format!("no node of a cluster answers on {}", self.metrics))
+    }
+}
+
+impl Live {
+    pub async fn run(self) -> Result<()> {
+        let listing = self.operators.listing().await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&listing).into_diagnostic()?);
+        } else {
+            print(&listing);
+        }
+        Ok(())
+    }
+}
+
+fn print(listing: &Listing) {
+    println!("{:<24} {:<9} {:>12}  DEVICE", "NODE", "STATE", "MEMORY");
+    for (name, node) in &listing.nodes {
+        let state = if node.draining { "draining" } else { "up" };
+        println!("{:<24} {state:<9} {:>12}  {}", name.as_str(), Size(node.memory_bytes).to_string(), node.device);
+    }
+    for (digest, spread) in spreads(listing) {
+        println!("\n{digest}, epoch {} of {}", spread.epoch.number, spread.epoch.leader);
+        println!("{:<6} {:<12} {:<24} STANDBY", "STAGE", "FRAGMENTS", "NODE");
+        for (index, stage) in spread.stages.iter().enumerate() {
+            let fragments = format!("{}..{}", stage.fragments.start, stage.fragments.end - 1);
+            let told = |name: &NodeName| {
+                let ready = listing.nodes.get(name).and_then(|node| node.models.get(&digest)?.ready.as_ref());
+                if ready == Some(&spread.epoch) { name.to_string() } else { format!("{name} (loading)") }
+            };
+            let mut names = stage.nodes.iter().map(told);
+            let first = names.next().unwrap_or_default();
+            println!("{index:<6} {fragments:<12} {first:<24} {}", names.collect::<Vec<_>>().join(", "));
+        }
+    }
+}
+
+/// The latest spread of each model.
+pub fn spreads(listing: &Listing) -> BTreeMap<Digest, &Spread> {
+    let mut latest: BTreeMap<Digest, &Spread> = BTreeMap::new();
+    for (digest, model) in listing.nodes.values().flat_map(|node| &node.models) {
+        let Some(spread) = &model.spread else { continue };
+        let known = latest.entry(*digest).or_insert(spread);
+        if known.epoch < spread.epoch {
+            *known = spread;
+        }
+    }
+    latest
+}

@@ -1,0 +1,279 @@
+//! One node of a cluster: learns its cut models, measures them, holds its part of each, and leads where it is the first.
+//!
+//! Nobody is asked for permission: every node tells what it knows and does, and the first by name of those that know a
+//! model decides where its fragments go. What it decides has a number, and the largest counts everywhere.
+
+mod follow;
+mod lead;
+mod links;
+mod program;
+
+use crate::{
+    loops::models::{LoadError, Models},
+    mechanisms::{
+        measure::{measure, zeros},
+        pipeline::Pipeline,
+        relay::{PING, Ping, Relay, STAGE},
+        shelf::{BLOB, Shelf},
+    },
+    nouns::{Digest, ModelNews, NodeName, NodeNews, Plan, Signature, Tensor},
+    ports::{Accelerator, Device, Fabric, FabricError, Handler, ModelFormat, Program, Reach, Service, Serving},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use follow::Loaded;
+use links::Links;
+use program::SpreadProgram;
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+use tokio::sync::{Notify, watch};
+
+/// Runs of a fragment that are measured when a model comes, and for how long.
+const RUNS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+const WINDOW: Duration = Duration::from_millis(200);
+
+/// What operators ask of nodes, by way of any other.
+const CONTROL: Service = Service { name: "control", reach: Reach::Cluster };
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+const DRAIN: &[u8] = b"drain";
+const RETURN: &[u8] = b"return";
+
+/// A node's part in its cluster.
+pub struct Member {
+    fabric: Arc<dyn Fabric>,
+    pub relay: Arc<Relay>,
+    shelf: Arc<Shelf>,
+    /// Fragments come from the shelf.
+    models: Models,
+    known: Mutex<HashMap<Digest, Arc<Known>>>,
+    /// What this node tells.
+    told: Mutex<NodeNews>,
+    loaded: Loaded,
+    links: Links,
+    /// Something of this node's own changed.
+    poke: Notify,
+    /// Ticks with every round.
+    rounds: watch::Sender<u64>,
+    serving: Mutex<Vec<Serving>>,
+}
+
+/// A cut model that this node has measured.
+pub struct Known {
+    pub plan: Arc<Plan>,
+    pub signature: Signature,
+}
+
+/// What the live nodes tell, as this one understands it.
+pub type Nodes = BTreeMap<NodeName, NodeNews>;
+
+impl Member {
+    /// Serves this node's stages and artefacts. `memory_bytes` is what fragments may hold here.
+    pub async fn join(
+        fabric: Arc<dyn Fabric>,
+        relay: Arc<Relay>,
+        shelf: Arc<Shelf>,
+        accelerator: Arc<dyn Accelerator>,
+        format: Arc<dyn ModelFormat>,
+        memory_bytes: u64,
+    ) -> Result<Arc<Self>, FabricError> {
+        let serving = vec![
+            fabric.serve(STAGE, relay.clone()).await?,
+            fabric.serve(BLOB, shelf.clone()).await?,
+            fabric.serve(PING, Arc::new(Ping)).await?,
+        ];
+        let told = NodeNews { device: accelerator.describe().to_string(), memory_bytes, ..NodeNews::default() };
+        let models = Models::new(accelerator, shelf.clone(), format);
+        let member = Self {
+            fabric,
+            relay,
+            shelf,
+            models,
+            known: Mutex::default(),
+            told: Mutex::new(told),
+            loaded: Loaded::default(),
+            links: Links::default(),
+            poke: Notify::new(),
+            rounds: watch::Sender::default(),
+            serving: Mutex::new(serving),
+        };
+        let member = Arc::new(member);
+        let control = member.fabric.serve(CONTROL, Arc::new(Control(Arc::downgrade(&member)))).await?;
+        lock(&member.serving).push(control);
+        member.announce().await?;
+        Ok(member)
+    }
+
+    /// What the live nodes tell.
+    pub fn nodes(&self) -> Nodes {
+        let news = self.fabric.news().borrow().clone();
+        news.iter().filter_map(|(name, news)| Some((name.clone(), NodeNews::parse(news)?))).collect()
+    }
+
+    /// This node's name.
+    pub fn name(&self) -> &NodeName {
+        self.fabric.name()
+    }
+
+    /// Takes nothing new and wants to be relieved of what it has; or again not.
+    pub async fn drain(&self, draining: bool) -> Result<(), FabricError> {
+        self.told().draining = draining;
+        self.poke.notify_one();
+        self.announce().await
+    }
+
+    /// The same for any node of the cluster.
+    pub async fn drain_node(&self, node: &NodeName, draining: bool) -> Result<(), FabricError> {
+        if node == self.fabric.name() {
+            return self.drain(draining).await;
+        }
+        let order = Bytes::from_static(if draining { DRAIN } else { RETURN });
+        self.fabric.call(node, CONTROL, order, Instant::now() + CONTROL_TIMEOUT).await.map(drop)
+    }
+
+    /// A cut model of this node's own registry as a program of the whole cluster. Waits until nodes hold all of it.
+    pub async fn spread(
+        self: &Arc<Self>,
+        directory: &str,
+        digest: Digest,
+        plan: Plan,
+    ) -> Result<Arc<dyn Program>, LoadError> {
+        self.shelf.place(directory, digest, plan);
+        let known = self.learn(digest).await?;
+        self.poke.notify_one();
+        let mut changes = self.relay.changes();
+        while self.relay.current(&digest).is_none() {
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+        let accelerator = self.models.accelerator.clone();
+        let cluster = format!("{} and the nodes of its cluster", self.fabric.name());
+        let device = Device { name: cluster, memory_bytes: None, ..accelerator.describe().clone() };
+        let signature = known.signature.clone();
+        Ok(Arc::new(SpreadProgram { relay: self.relay.clone(), accelerator, digest, signature, device }))
+    }
+
+    /// Does what there is to do whenever a node tells something new, for ever.
+    pub async fn run(self: Arc<Self>) {
+        let mut news = self.fabric.news();
+        loop {
+            news.borrow_and_update();
+            self.round().await;
+            self.rounds.send_modify(|rounds| *rounds += 1);
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return },
+                () = self.poke.notified() => {}
+            }
+        }
+    }
+
+    async fn round(self: &Arc<Self>) {
+        let nodes = self.nodes();
+        let models: Vec<Digest> = nodes.values().flat_map(|node| node.models.keys().copied()).collect();
+        for digest in models {
+            self.learn_later(digest);
+        }
+        self.measure_links(&nodes);
+        self.lead(&nodes);
+        self.follow(&nodes);
+        if let Err(error) = self.announce().await {
+            tracing::warn!(%error, "the cluster can't be told");
+        }
+    }
+
+    /// Measures a model that another node knows, beside everything else.
+    fn learn_later(self: &Arc<Self>, digest: Digest) {
+        let fresh = self.loaded.learning(digest);
+        if !fresh {
+            return;
+        }
+        let member = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = member.learn(digest).await {
+                tracing::warn!(model = %digest, %error, "this node takes no part in it");
+            }
+            member.poke.notify_one();
+        });
+    }
+
+    /// Fetches and measures every fragment of a model, one after the other: none has to fit beside another.
+    async fn learn(&self, digest: Digest) -> Result<Arc<Known>, LoadError> {
+        self.loaded.learning(digest);
+        if let Some(known) = self.known().get(&digest) {
+            return Ok(known.clone());
+        }
+        let plan = self.shelf.plan(&digest).await?;
+        let mut values: HashMap<String, Tensor> = HashMap::new();
+        let (mut compute_us, mut signatures) = (Vec::new(), Vec::new());
+        for fragment in &plan.fragments {
+            let program = self.models.fragment(&digest.to_string(), fragment, &*self.models.accelerator).await?;
+            let signature = program.signature().clone();
+            let mut inputs = Vec::new();
+            for port in &signature.inputs {
+                let value = values.get(&port.name).cloned().map_or_else(|| zeros(port), Ok)?;
+                inputs.push(self.models.accelerator.upload(value).await?);
+            }
+            let (measured, outputs) = measure(&*program, inputs, RUNS, WINDOW).await?;
+            compute_us.push(measured.compute_us);
+            values.extend(signature.outputs.iter().map(|port| port.name.clone()).zip(outputs));
+            signatures.push(signature);
+        }
+        let signature = Pipeline::signature(&plan, &signatures);
+        let known = Arc::new(Known { plan, signature });
+        self.known().insert(digest, known.clone());
+        self.told().models.entry(digest).or_default().compute_us = compute_us;
+        tracing::info!(model = %known.plan.model, fragments = known.plan.fragments.len(), "measured");
+        Ok(known)
+    }
+
+    /// Tells what changed, if anything did.
+    async fn announce(&self) -> Result<(), FabricError> {
+        let news = serde_json::to_vec(&*self.told()).map_err(|error| FabricError::Broken(error.to_string()))?;
+        let news = Bytes::from(news);
+        let known = self.fabric.news().borrow().get(self.fabric.name()).cloned();
+        if known.as_ref() == Some(&news) { Ok(()) } else { self.fabric.announce(news).await }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Known>>> {
+        lock(&self.known)
+    }
+
+    fn told(&self) -> MutexGuard<'_, NodeNews> {
+        lock(&self.told)
+    }
+
+    fn tell(&self, digest: Digest, change: impl FnOnce(&mut ModelNews)) {
+        change(self.told().models.entry(digest).or_default());
+    }
+}
+
+/// What operators ask of this node.
+struct Control(Weak<Member>);
+
+#[async_trait]
+impl Handler for Control {
+    async fn handle(&self, message: Bytes) -> Bytes {
+        if let (Some(member), Some(draining)) = (self.0.upgrade(), ordered(&message))
+            && let Err(error) = member.drain(draining).await
+        {
+            tracing::warn!(%error, "the cluster can't be told");
+        }
+        Bytes::new()
+    }
+}
+
+fn ordered(message: &[u8]) -> Option<bool> {
+    match message {
+        DRAIN => Some(true),
+        RETURN => Some(false),
+        _ => None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

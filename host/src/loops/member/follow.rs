@@ -1,0 +1,122 @@
+//! Holds this node's part of each spread, and sends requests where the latest one is ready.
+
+use super::{Known, Member, Nodes, lead::latest, lock};
+use crate::{
+    loops::models::LoadError,
+    mechanisms::{
+        pipeline::Pipeline,
+        relay::{Held, Part},
+    },
+    nouns::{Digest, Epoch, Spread},
+    ports::Program,
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+/// Requests of a spread that was replaced may go on for so long.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What is loaded, and what is on its way.
+#[derive(Default)]
+pub struct Loaded {
+    /// By plan and fragment: parts of several spreads share them, and the last one takes them away.
+    fragments: tokio::sync::Mutex<HashMap<(Digest, usize), Weak<dyn Program>>>,
+    /// Plans that were begun to be measured.
+    learning: Mutex<HashSet<Digest>>,
+    /// The spread of each model whose parts are held or being loaded.
+    following: Mutex<HashMap<Digest, Epoch>>,
+    /// The spread of each model that requests go to.
+    current: Mutex<HashMap<Digest, Epoch>>,
+}
+
+impl Loaded {
+    /// Whether nobody has begun with this plan yet.
+    pub fn learning(&self, digest: Digest) -> bool {
+        lock(&self.learning).insert(digest)
+    }
+}
+
+impl Member {
+    /// Adopts the latest spreads: holds what this node should of each, and tells so.
+    pub(super) fn follow(self: &Arc<Self>, nodes: &Nodes) {
+        let known: Vec<_> = self.known().iter().map(|(digest, known)| (*digest, known.clone())).collect();
+        for (digest, known) in known {
+            let own = self.told().models.get(&digest).and_then(|model| model.spread.clone());
+            let latest = latest(nodes, &digest, &known).cloned();
+            let newest = [own, latest].into_iter().flatten().max_by(|a, b| a.epoch.cmp(&b.epoch));
+            let Some(spread) = newest else { continue };
+            self.tell(digest, |model| model.spread = Some(spread.clone()));
+            let begun = lock(&self.loaded.following).insert(digest, spread.epoch.clone());
+            if begun.as_ref() != Some(&spread.epoch) {
+                let (member, spread, known) = (self.clone(), spread.clone(), known.clone());
+                tokio::spawn(async move { member.hold(digest, known, spread).await });
+            }
+            self.turn_to(digest, &spread, nodes);
+        }
+    }
+
+    /// Loads this node's parts of a spread.
+    async fn hold(self: Arc<Self>, digest: Digest, known: Arc<Known>, spread: Spread) {
+        let mut stages = BTreeMap::new();
+        for stage in spread.of(self.fabric.name()) {
+            match self.part(digest, &known, &spread, stage).await {
+                Ok(part) => drop(stages.insert(stage, Arc::new(part))),
+                Err(error) => {
+                    tracing::error!(model = %known.plan.model, stage, %error, "a part can't be held");
+                    return;
+                }
+            }
+        }
+        let epoch = spread.epoch.clone();
+        self.relay.hold(Held { digest, plan: known.plan.clone(), spread, stages });
+        self.tell(digest, |model| model.ready = model.ready.take().max(Some(epoch)));
+        self.poke.notify_one();
+    }
+
+    async fn part(&self, digest: Digest, known: &Known, spread: &Spread, stage: usize) -> Result<Part, LoadError> {
+        let range = spread.stages[stage].fragments.clone();
+        let mut programs = Vec::new();
+        for index in range.clone() {
+            programs.push(self.fragment(digest, known, index).await?);
+        }
+        let accelerator = self.models.accelerator.clone();
+        let pipeline = Pipeline::new(&known.plan.part(range), programs, accelerator.describe().clone())?;
+        Ok(Part { program: Arc::new(pipeline), accelerator })
+    }
+
+    async fn fragment(&self, digest: Digest, known: &Known, index: usize) -> Result<Arc<dyn Program>, LoadError> {
+        let mut fragments = self.loaded.fragments.lock().await;
+        if let Some(program) = fragments.get(&(digest, index)).and_then(Weak::upgrade) {
+            return Ok(program);
+        }
+        let (directory, fragment) = (digest.to_string(), &known.plan.fragments[index]);
+        let program = self.models.fragment(&directory, fragment, &*self.models.accelerator).await?;
+        fragments.retain(|_, program| program.strong_count() > 0);
+        fragments.insert((digest, index), Arc::downgrade(&program));
+        Ok(program)
+    }
+
+    /// Sends requests to a spread once a node of each stage holds it, and forgets those before it after a while.
+    fn turn_to(self: &Arc<Self>, digest: Digest, spread: &Spread, nodes: &Nodes) {
+        let ready = |name| {
+            let model = nodes.get(name).and_then(|node| node.models.get(&digest));
+            model.and_then(|model| model.ready.as_ref()) == Some(&spread.epoch)
+        };
+        if !spread.stages.iter().all(|stage| stage.nodes.iter().any(ready)) {
+            return;
+        }
+        let mut current = lock(&self.loaded.current);
+        if current.get(&digest) == Some(&spread.epoch) || !self.relay.make_current(&digest, &spread.epoch) {
+            return;
+        }
+        current.insert(digest, spread.epoch.clone());
+        let (relay, epoch) = (self.relay.clone(), spread.epoch.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            relay.forget(&digest, &epoch);
+        });
+    }
+}

@@ -1,0 +1,86 @@
+//! A cut model over a cluster, as one program.
+
+use crate::{
+    mechanisms::{
+        relay::{
+            Relay,
+            wire::{Turn, Values},
+        },
+        session::first,
+    },
+    nouns::{Account, Digest, Fault, Signature, Tensor},
+    ports::{Accelerator, Device, Program, Session},
+};
+use async_trait::async_trait;
+use std::{sync::Arc, time::Instant};
+
+/// A cut model, run by whoever holds its parts.
+pub struct SpreadProgram {
+    pub relay: Arc<Relay>,
+    pub accelerator: Arc<dyn Accelerator>,
+    pub digest: Digest,
+    pub signature: Signature,
+    pub device: Device,
+}
+
+#[async_trait]
+impl Program for SpreadProgram {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn for_account(self: Arc<Self>, _: &Account) -> Arc<dyn Program> {
+        self
+    }
+
+    fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {
+        let session = self.relay.open();
+        Some(Box::new(SpreadSession { program: self, session, step: 0 }))
+    }
+
+    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+        self.signature.fits(&inputs)?;
+        let mut values = Values::new();
+        for (port, input) in self.signature.inputs.iter().zip(inputs) {
+            values.push((port.name.clone(), self.accelerator.download(&input).await?));
+        }
+        let outputs = self.relay.run(self.digest, values, None, deadline).await?;
+        let find = |name: &String| {
+            let found = outputs.iter().find(|(found, _)| found == name).map(|(_, tensor)| tensor.clone());
+            found.ok_or_else(|| Fault::Invalid(format!("the cluster yields no `{name}`")))
+        };
+        self.signature.outputs.iter().map(|port| find(&port.name)).collect()
+    }
+}
+
+/// Steps of a model whose states stay with the nodes of its stages.
+struct SpreadSession {
+    program: Arc<SpreadProgram>,
+    session: u128,
+    step: u64,
+}
+
+#[async_trait]
+impl Session for SpreadSession {
+    async fn step(&mut self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Vec<(String, Tensor)>, Fault> {
+        let SpreadProgram { relay, accelerator, digest, signature, .. } = &*self.program;
+        let mut values = if self.step == 0 { first(signature, &inputs)? } else { Values::new() };
+        for (name, input) in inputs {
+            values.push((name, accelerator.download(&input).await?));
+        }
+        let turn = Turn { session: self.session, step: self.step, replay: false };
+        let outputs = relay.run(*digest, values, Some(turn), deadline).await?;
+        self.step += 1;
+        Ok(outputs)
+    }
+}
+
+impl Drop for SpreadSession {
+    fn drop(&mut self) {
+        self.program.relay.close(&self.program.digest, self.session);
+    }
+}

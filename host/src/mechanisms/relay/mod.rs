@@ -1,0 +1,234 @@
+//! Runs the stages of cut models that this node holds, and passes on what they yield to the nodes of the next stage.
+//!
+//! A call travels inside of the call before it: whoever passed values on keeps them until there is an answer, and gives
+//! them to another node when one is lost. So a request is computed at least once, and answered once.
+
+mod answered;
+mod credits;
+mod part;
+mod pass;
+mod sessions;
+mod suspects;
+pub mod wire;
+
+use crate::{
+    mechanisms::statistics::{Counter, Histogram},
+    nouns::{Digest, Epoch, Fault, Plan, Spread},
+    ports::{Fabric, Handler, Reach, Service},
+};
+use answered::Answered;
+use async_trait::async_trait;
+use bytes::Bytes;
+use credits::Credits;
+pub use part::Part;
+use pass::Halt;
+use sessions::Sessions;
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use suspects::Suspects;
+use tokio::sync::{Semaphore, watch};
+use wire::{Call, Outcome};
+
+/// Values between stages come from frames.
+pub const STAGE: Service = Service { name: "stage", reach: Reach::Premises };
+
+/// Takes whatever is sent, and says that it came.
+pub const PING: Service = Service { name: "ping", reach: Reach::Cluster };
+
+/// Answers pings.
+pub struct Ping;
+
+#[async_trait]
+impl Handler for Ping {
+    async fn handle(&self, _: Bytes) -> Bytes {
+        Bytes::new()
+    }
+}
+
+/// The stages that this node holds, and its way to the others.
+pub struct Relay {
+    fabric: Arc<dyn Fabric>,
+    models: Mutex<HashMap<Digest, Model>>,
+    answered: Answered,
+    credits: Credits,
+    /// A node computes one stage at a time, as its place was chosen for.
+    turn: Semaphore,
+    requests: Requests,
+    sessions: Sessions,
+    suspects: Suspects,
+    /// Ticks when a spread becomes current or its nodes change.
+    changed: watch::Sender<u64>,
+    pub counts: Counts,
+}
+
+/// What happened between stages.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// From the arrival of a call to the start of its stage.
+    pub queue: Histogram,
+    /// A stage.
+    pub compute: Histogram,
+    /// A call to the next stage, everything after it included.
+    pub pass: Histogram,
+    /// Waiting for a credit.
+    pub credit: Histogram,
+    /// Calls that went to another node after one was lost.
+    pub replays: Counter,
+    /// Calls whose node gave no sign of life.
+    pub silent: Counter,
+    /// Calls that were sent again to a node that was silent.
+    pub repeats: Counter,
+    /// Steps of sessions that a node was given again, because another one was lost.
+    pub replayed_steps: Counter,
+    /// Calls that were answered from what was computed before.
+    pub duplicates: Counter,
+    /// Calls of another epoch.
+    pub fenced: Counter,
+    /// What was no call at all.
+    pub garbage: Counter,
+}
+
+/// The spreads of one model that are known here.
+#[derive(Default)]
+struct Model {
+    /// Where new requests go.
+    current: Option<Arc<Held>>,
+    /// By epoch: the current one, the one after it and those whose requests are still on their way.
+    held: BTreeMap<Epoch, Arc<Held>>,
+}
+
+/// One spread, and what this node holds of it.
+pub struct Held {
+    pub digest: Digest,
+    pub plan: Arc<Plan>,
+    pub spread: Spread,
+    /// By the number of the stage.
+    pub stages: BTreeMap<usize, Arc<Part>>,
+}
+
+impl Relay {
+    /// A relay that lets so many calls to one node be on their way at once.
+    pub fn new(fabric: Arc<dyn Fabric>, credits: NonZeroUsize) -> Self {
+        Self {
+            fabric,
+            models: Mutex::default(),
+            answered: Answered::default(),
+            credits: Credits::new(credits),
+            turn: Semaphore::new(1),
+            requests: Requests::default(),
+            sessions: Sessions::default(),
+            suspects: Suspects::default(),
+            changed: watch::Sender::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes part in a spread, or holds more of it than before.
+    pub fn hold(&self, held: Held) {
+        let mut models = self.models();
+        let model = models.entry(held.digest).or_default();
+        let (epoch, held) = (held.spread.epoch.clone(), Arc::new(held));
+        if model.current.as_ref().is_some_and(|current| current.spread.epoch == epoch) {
+            model.current = Some(held.clone());
+        }
+        model.held.insert(epoch, held);
+    }
+
+    /// Sends new requests where this spread says. `false` where it is not held.
+    pub fn make_current(&self, digest: &Digest, epoch: &Epoch) -> bool {
+        let mut models = self.models();
+        let Some(model) = models.get_mut(digest) else { return false };
+        let Some(held) = model.held.get(epoch).cloned() else { return false };
+        model.current = Some(held);
+        drop(models);
+        self.changed.send_modify(|ticks| *ticks += 1);
+        true
+    }
+
+    /// Forgets spreads of a model before an epoch; calls of theirs are fenced from now on.
+    pub fn forget(&self, digest: &Digest, before: &Epoch) {
+        if let Some(model) = self.models().get_mut(digest) {
+            model.held = model.held.split_off(before);
+        }
+    }
+
+    /// What is held of a model at an epoch.
+    pub fn held(&self, digest: &Digest, epoch: &Epoch) -> Option<Arc<Held>> {
+        self.models().get(digest)?.held.get(epoch).cloned()
+    }
+
+    /// Where new requests go.
+    pub fn current(&self, digest: &Digest) -> Option<Arc<Held>> {
+        self.models().get(digest)?.current.clone()
+    }
+
+    /// Ticks when another spread becomes current.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn models(&self) -> MutexGuard<'_, HashMap<Digest, Model>> {
+        // Nothing that holds it can break half way.
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Handler for Relay {
+    async fn handle(&self, message: Bytes) -> Bytes {
+        let (call, values) = match wire::read::<Call>(message) {
+            Ok(read) => read,
+            Err(error) => {
+                self.counts.garbage.add(1);
+                return refusal(&Outcome::Fault(Fault::Invalid(error.to_string())));
+            }
+        };
+        let key = (call.request, call.epoch.clone(), call.stage);
+        let (answer, known) = self
+            .answered
+            .once(key, async {
+                match self.answer(call, values).await {
+                    Ok(values) => wire::write(&Outcome::Done, &values)
+                        .map_err(|error| refusal(&Outcome::Fault(Fault::Invalid(error.to_string())))),
+                    Err(Halt::Fault(fault)) => Err(refusal(&Outcome::Fault(fault))),
+                    Err(Halt::Fenced) => Err(refusal(&Outcome::Fenced)),
+                    Err(Halt::Lost) => Err(refusal(&Outcome::Lost)),
+                    Err(Halt::Behind(steps)) => Err(refusal(&Outcome::Behind { steps })),
+                }
+            })
+            .await;
+        self.counts.duplicates.add(u64::from(known));
+        answer
+    }
+}
+
+/// An outcome without values.
+fn refusal(outcome: &Outcome) -> Bytes {
+    wire::write(outcome, &Vec::new()).unwrap_or_default()
+}
+
+/// Names requests: no two of this cluster are alike.
+struct Requests {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        // The standard library's own random number.
+        Self { process: RandomState::new().hash_one(0), count: AtomicU64::new(0) }
+    }
+}
+
+impl Requests {
+    fn next(&self) -> u128 {
+        u128::from(self.process) << 64 | u128::from(self.count.fetch_add(1, Relaxed))
+    }
+}

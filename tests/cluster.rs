@@ -1,0 +1,187 @@
+//! A cut model over several nodes answers what the whole one answers, whatever becomes of the nodes.
+
+use crate::{
+    split::{answer, cut, load, model, models, plan, same},
+    support::{block_on, cpu},
+};
+use burst_adapters::{fabric::Hub, onnx::Onnx, registry::Directory};
+use burst_host::{
+    loops::member::Member,
+    mechanisms::{
+        relay::{
+            Relay, STAGE,
+            wire::{self, Call, Outcome},
+        },
+        session,
+        shelf::Shelf,
+    },
+    nouns::{Digest, Element, Epoch, Fault, NodeName, Plan, Spread, Tensor},
+    ports::{Fabric, Program, Session},
+};
+use bytes::Bytes;
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// A node in this process; it is gone when it is dropped.
+struct Node {
+    member: Arc<Member>,
+    running: JoinHandle<()>,
+    _shelf: TempDir,
+}
+
+impl Node {
+    /// A node with its own shelf, whose registry begins at the root.
+    async fn join(fabric: Arc<dyn Fabric>, memory_bytes: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Arc::new(Directory::open(Path::new("/")).unwrap());
+        let relay = Arc::new(Relay::new(fabric.clone(), NonZeroUsize::new(16).unwrap()));
+        let shelf = Arc::new(Shelf::open(registry, fabric.clone(), directory.path()).unwrap());
+        let member = Member::join(fabric, relay, shelf, cpu(), Arc::new(Onnx), memory_bytes).await.unwrap();
+        let running = tokio::spawn(member.clone().run());
+        Self { member, running, _shelf: directory }
+    }
+
+    async fn spread(&self, directory: &Path) -> Arc<dyn Program> {
+        let json = fs::read(directory.join(Plan::FILE)).unwrap();
+        let (digest, plan) = (Digest::of(&json), Plan::parse(&json).unwrap());
+        let below = directory.strip_prefix("/").unwrap().to_str().unwrap();
+        self.member.spread(below, digest, plan).await.unwrap()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+fn name(text: &str) -> NodeName {
+    text.parse().unwrap()
+}
+
+/// Nodes on a hub, each with room for this part of a model.
+async fn nodes(hub: &Hub, plan: &Plan, part: f64) -> Vec<Node> {
+    let held: u64 = plan.fragments.iter().map(|fragment| fragment.memory.total() + (2 << 20)).sum();
+    let memory_bytes = (held as f64 * part) as u64;
+    let mut nodes = Vec::new();
+    for node in ["a.hall", "b.hall", "c.hall"] {
+        nodes.push(Node::join(Arc::new(hub.join(name(node)).unwrap()), memory_bytes).await);
+    }
+    nodes
+}
+
+/// Waits until every node sends requests of a model to a spread like this.
+async fn until(nodes: &[Node], directory: &TempDir, holds: impl Fn(&Spread) -> bool) {
+    let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+    for node in nodes {
+        while !node.member.relay.current(&digest).is_some_and(|held| holds(&held.spread)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn check(name: &str, parts: usize, room: f64) {
+    let Some(model) = model(name) else { return };
+    let directory = cut(&model, ["--parts", &parts.to_string()]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let expected = answer(&*cpu(), &*whole, &model).await;
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), room).await;
+        // What only the first node has the others fetch from it.
+        let program = nodes[0].spread(directory.path()).await;
+        assert_eq!(program.signature().to_string(), whole.signature().to_string());
+        same(&answer(&*cpu(), &*program, &model).await, &expected, name);
+        until(&nodes, &directory, |spread| spread.nodes().count() >= 2).await;
+        same(&answer(&*cpu(), &*program, &model).await, &expected, name);
+    });
+}
+
+#[test]
+fn minilm_is_what_it_was_on_three_nodes() {
+    check("minilm_l6_s128", 6, 0.6);
+}
+
+#[test]
+fn gpt2_is_what_it_was_on_three_nodes() {
+    check("gpt2_l8_c64", 8, 0.6);
+}
+
+/// Steps of a decoder, and what may happen between them.
+async fn steps(session: &mut dyn Session, count: usize, mut between: impl FnMut(usize)) -> Vec<Vec<Tensor>> {
+    let mut answers = Vec::new();
+    for step in 0..count {
+        let token = Tensor::from_slice(Element::I64, [1, 1], &[(step as i64 * 37 + 5) % 2000]).unwrap();
+        let position = Tensor::from_slice(Element::I64, [1], &[step as i64]).unwrap();
+        let inputs = vec![("input_ids".into(), token), ("position".into(), position)];
+        let outputs = session.step(inputs, Instant::now() + Duration::from_secs(60)).await.unwrap();
+        assert_eq!(outputs.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["logits"], "states stay");
+        answers.push(outputs.into_iter().map(|(_, tensor)| tensor).collect());
+        between(step);
+    }
+    answers
+}
+
+/// A decoder goes on token by token when the node that had the states of its middle is gone.
+#[test]
+fn states_are_replayed_where_they_were_lost() {
+    let Some(model) = model("gpt2_l8_c64") else { return };
+    let directory = cut(&model, ["--parts", "8"]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let expected = steps(&mut *session::open(whole), 12, |_| {}).await;
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), 0.8).await;
+        let program = nodes[0].spread(directory.path()).await;
+        until(&nodes, &directory, |spread| spread.nodes().count() == 6).await;
+        let gone = |step| {
+            if step == 6 {
+                hub.remove(&name("b.hall"));
+            }
+        };
+        let found = steps(&mut *session::open(program), 12, gone).await;
+        for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            same(found, expected, &format!("step {step}"));
+        }
+        let replayed: u64 = nodes.iter().map(|node| node.member.relay.counts.replayed_steps.get()).sum();
+        assert!(replayed > 0, "nothing was replayed");
+    });
+}
+
+/// Garbage, huge lengths and calls of another epoch are refused and counted, and the next call is answered.
+#[test]
+fn what_is_no_call_is_refused() {
+    let Some(model) = model("minilm_l6_s128") else { return };
+    let directory = cut(&model, ["--parts", "6"]);
+    block_on(async {
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), 0.6).await;
+        let program = nodes[0].spread(directory.path()).await;
+        let expected = answer(&*cpu(), &*program, &model).await;
+        let rogue = hub.join(name("rogue.hall")).unwrap();
+        let victim = &nodes[0].member;
+        let ask = async |message: Bytes| {
+            let soon = Instant::now() + Duration::from_secs(5);
+            let answer = rogue.call(victim.name(), STAGE, message, soon).await.unwrap();
+            wire::read::<Outcome>(answer).unwrap().0
+        };
+        let long = [&u32::MAX.to_le_bytes()[..], b"{}"].concat();
+        for garbage in [Bytes::new(), Bytes::from_static(b"\xff\xff"), long.into(), Bytes::from(vec![0; 1 << 20])] {
+            assert!(matches!(ask(garbage).await, Outcome::Fault(Fault::Invalid(_))));
+        }
+        let epoch = Epoch { number: 0, leader: name("rogue.hall") };
+        let plan = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        let call = Call { request: 1, plan, epoch, stage: 0, budget_ms: 1000, turn: None };
+        assert_eq!(ask(wire::write(call, &Vec::new()).unwrap()).await, Outcome::Fenced);
+        let counts = &victim.relay.counts;
+        assert_eq!((counts.garbage.get(), counts.fenced.get()), (4, 1));
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "afterwards");
+    });
+}

@@ -1,0 +1,288 @@
+//! Three nodes, each a process in a network of its own: every request is answered once, whatever becomes of a node.
+
+use crate::{
+    split::{cut, load, models},
+    support::{Burst, block_on, cpu, guest, net::Net, papers, request, root},
+};
+use burst_host::nouns::{Element, Tensor};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// A cluster of processes that spread the model of the digits.
+pub struct Cluster {
+    net: Arc<Net>,
+    directory: TempDir,
+    /// From node 1 on.
+    processes: Vec<Option<Child>>,
+}
+
+const NAMES: [&str; 3] = ["one.hall", "two.hall", "three.hall"];
+
+impl Cluster {
+    pub fn start() -> Option<Self> {
+        let net = Arc::new(Net::new(NAMES.len())?);
+        let directory = tempfile::tempdir().unwrap();
+        papers::issue(directory.path(), &NAMES);
+        let model = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
+        copy(model.path(), &directory.path().join("model"));
+        fs::copy(root().join(guest("digits")), directory.path().join("digits.wasm")).unwrap();
+        let mut cluster = Self { net, directory, processes: NAMES.iter().map(|_| None).collect() };
+        (1..=NAMES.len()).for_each(|node| cluster.run(node));
+        (1..=NAMES.len()).for_each(|node| cluster.wait(node));
+        Some(cluster)
+    }
+
+    fn manifest(&self, node: usize) -> String {
+        let name = NAMES[node - 1];
+        let join: Vec<_> = (1..node).map(|other| format!("quic/{}:7447", Net::address(other))).collect();
+        // Room for the fragment of its own, and for that of another node.
+        let memory = 5 * (2 << 20) / 2;
+        format!(
+            r#"
+            accelerator = "cpu"
+            server = {{ http = "127.0.0.1:8000", metrics = "127.0.0.1:8002" }}
+            [cluster]
+            node = "{name}"
+            listen = ["quic/{address}:7447"]
+            join = {join:?}
+            members = {NAMES:?}
+            tls = {{ authority = "authority.pem", certificate = "{name}.pem", key = "{name}.key" }}
+            memory_max_bytes = {memory}
+            [guests.digits]
+            component = "digits.wasm"
+            models.digits = "model"
+            pool = {{ ready = 8, max = 64 }}
+            limits = {{ deadline_ms = 30000 }}
+            "#,
+            address = Net::address(node)
+        )
+    }
+
+    fn run(&mut self, node: usize) {
+        let manifest = self.directory.path().join(format!("{node}.toml"));
+        fs::write(&manifest, self.manifest(node)).unwrap();
+        let cache = self.directory.path().join(format!("cache-{node}"));
+        let burst = Burst::command(&cache);
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.net.name(node)]).arg(burst.get_program());
+        command.args(["serve"]).arg(&manifest).env("XDG_CACHE_HOME", &cache).stdin(Stdio::null());
+        let log = fs::File::options().create(true).append(true).open(self.directory.path().join(format!("{node}.log")));
+        self.processes[node - 1] = Some(command.stderr(log.unwrap()).spawn().unwrap());
+    }
+
+    /// Until a node answers.
+    fn wait(&self, node: usize) {
+        let until = Instant::now() + Duration::from_secs(120);
+        while self.ask(node, 0).as_ref() != Some(&expected()[0]) {
+            assert!(Instant::now() < until, "node {node} does not answer:\n{}", self.logs());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn logs(&self) -> String {
+        let log = |node| fs::read_to_string(self.directory.path().join(format!("{node}.log"))).unwrap_or_default();
+        (1..=NAMES.len()).map(|node| format!("--- node {node}\n{}", log(node))).collect()
+    }
+
+    fn ask(&self, node: usize, image: usize) -> Option<Vec<f32>> {
+        let net = self.net.clone();
+        thread::spawn(move || {
+            net.enter(node);
+            ask(image)
+        })
+        .join()
+        .unwrap()
+    }
+
+    fn signal(&self, node: usize, signal: i32) {
+        let child = self.processes[node - 1].as_ref().unwrap();
+        // SAFETY: signals a child that this value owns and has not waited for.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.processes.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Images that are asked for, in turns.
+const IMAGES: usize = 16;
+
+fn image(image: usize) -> Vec<f32> {
+    (0..64).map(|pixel| ((pixel * 7 + image * 13) % 17) as f32).collect()
+}
+
+/// What the whole model says of each image.
+fn expected() -> &'static [Vec<f32>] {
+    static EXPECTED: OnceLock<Vec<Vec<f32>>> = OnceLock::new();
+    EXPECTED.get_or_init(|| {
+        let whole = load(&models(cpu()), &root().join("guests/digits/model/digits.onnx")).unwrap();
+        let run = |index| {
+            let input = Tensor::from_slice(Element::Fp32, [1, 1, 8, 8], &image(index)).unwrap();
+            let output = block_on(whole.run(vec![input], Instant::now() + Duration::from_secs(60))).unwrap();
+            output[0].to_vec().unwrap()
+        };
+        (0..IMAGES).map(run).collect()
+    })
+}
+
+/// What the node of this thread's network says of an image; `None` where it says nothing.
+fn ask(index: usize) -> Option<Vec<f32>> {
+    let data = image(index % IMAGES);
+    let body = format!(r#"{{"inputs":[{{"name":"image","datatype":"FP32","shape":[1,1,8,8],"data":{data:?}}}]}}"#);
+    let head = format!(
+        "POST /v2/models/digits/infer HTTP/1.1\r\nhost: burst\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let address = "127.0.0.1:8000".parse().unwrap();
+    std::net::TcpStream::connect(address).ok()?;
+    let (status, answer) = request(address, &head, body.as_bytes());
+    if status != 200 {
+        eprintln!("{status}: {answer}");
+        return None;
+    }
+    let json: serde_json::Value = serde_json::from_str(&answer).ok()?;
+    let data = json.get("outputs")?.get(0)?.get("data")?.as_array()?;
+    data.iter().map(|number| number.as_f64().map(|number| number as f32)).collect()
+}
+
+/// What became of many requests at once.
+pub struct Became {
+    pub lost: usize,
+    pub wrong: usize,
+    /// When the cluster was disturbed.
+    pub disturbed: Instant,
+    /// When each was answered.
+    pub answered: Vec<Instant>,
+}
+
+impl Became {
+    /// How long after the disturbance so large a part of the requests was answered.
+    pub fn after(&self, part: f64) -> Duration {
+        let mut took: Vec<_> = self.answered.iter().map(|at| at.saturating_duration_since(self.disturbed)).collect();
+        took.sort_unstable();
+        took[((took.len() - 1) as f64 * part).round() as usize]
+    }
+}
+
+impl Cluster {
+    /// Sends so many requests to a node at once, and disturbs the cluster when half of them are on their way.
+    pub fn burst(&mut self, node: usize, count: usize, disturb: impl FnOnce(&mut Self)) -> Became {
+        let (lost, wrong, sent) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let net = self.net.clone();
+        let (disturbed, answered) = thread::scope(|scope| {
+            let one = |index: usize| {
+                let (lost, wrong, sent, net) = (&lost, &wrong, &sent, &net);
+                let small = thread::Builder::new().stack_size(256 << 10);
+                small.spawn_scoped(scope, move || {
+                    net.enter(node);
+                    sent.fetch_add(1, Relaxed);
+                    match ask(index) {
+                        None => lost.fetch_add(1, Relaxed),
+                        Some(answer) => wrong.fetch_add(usize::from(answer != expected()[index % IMAGES]), Relaxed),
+                    };
+                    Instant::now()
+                })
+            };
+            let asking: Vec<_> = (0..count).map(|index| one(index).unwrap()).collect();
+            while sent.load(Relaxed) < count / 2 {
+                thread::yield_now();
+            }
+            let disturbed = Instant::now();
+            disturb(self);
+            (disturbed, asking.into_iter().map(|asked| asked.join().unwrap()).collect())
+        });
+        Became { lost: lost.into_inner(), wrong: wrong.into_inner(), disturbed, answered }
+    }
+
+    /// Kills a node with a thousand requests on their way, and starts it again.
+    pub fn kill(&mut self, node: usize) -> Became {
+        let became = self.burst(1, 1000, |cluster| cluster.signal(node, libc::SIGKILL));
+        self.processes[node - 1].take().unwrap().wait().unwrap();
+        self.run(node);
+        self.wait(node);
+        became
+    }
+
+    /// How long it takes the first node to see that another one is frozen.
+    pub fn freeze(&mut self, node: usize) -> Duration {
+        let started = Instant::now();
+        self.signal(node, libc::SIGSTOP);
+        let net = self.net.clone();
+        let seen = thread::spawn(move || {
+            net.enter(1);
+            let head = "GET /burst/nodes HTTP/1.1\r\nhost: burst\r\nconnection: close\r\n\r\n";
+            while request("127.0.0.1:8002".parse().unwrap(), head, b"")
+                .1
+                .contains(&format!("\"{}\":{{", NAMES[node - 1]))
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            started.elapsed()
+        });
+        let seen = seen.join().unwrap();
+        self.signal(node, libc::SIGCONT);
+        self.wait(node);
+        seen
+    }
+
+    fn check(&mut self, what: &str, became: Became) {
+        eprintln!("{what}: the last answer came {:?} later", became.after(1.0));
+        assert_eq!((became.lost, became.wrong), (0, 0), "{what}: lost and wrong answers\n{}", self.logs());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// How often a node is killed: more where nobody waits.
+fn rounds() -> usize {
+    if std::env::var_os("CI").is_some() { 20 } else { 3 }
+}
+
+#[test]
+fn no_request_is_lost_with_a_node() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    (1..=NAMES.len()).for_each(|node| assert_eq!(cluster.ask(node, 3).as_ref(), Some(&expected()[3]), "{node}"));
+    for round in 0..rounds() {
+        let became = cluster.kill(2 + round % 2);
+        cluster.check("a node is killed", became);
+    }
+    let became = cluster.burst(1, 1000, |cluster| cluster.signal(3, libc::SIGSTOP));
+    cluster.check("a node freezes", became);
+    cluster.signal(3, libc::SIGCONT);
+    cluster.wait(3);
+    eprintln!("a frozen node was seen after {:?}", cluster.freeze(3));
+    let became = cluster.burst(1, 1000, |cluster| cluster.net.lose(2, 5));
+    cluster.check("packets are lost", became);
+    cluster.net.lose(2, 0);
+    let became = cluster.burst(1, 1000, |cluster| cluster.net.cut([2, 3], true));
+    cluster.check("a link is cut", became);
+    cluster.net.cut([2, 3], false);
+    cluster.wait(2);
+}
