@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
 /// Gone when dropped.
@@ -113,6 +114,8 @@ pub fn ran(command: &mut Command) -> Ran {
         errors.read_to_string(&mut text).unwrap();
         text
     });
+    let pid = child.id();
+    let resident = thread::spawn(move || resident_bytes(pid));
     let mut stdout = String::new();
     child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     let mut status = 0;
@@ -127,8 +130,25 @@ pub fn ran(command: &mut Command) -> Ran {
         stderr: stderr.join().unwrap(),
         // The kernel counts in blocks of 512 bytes what `/proc/<pid>/io` calls `read_bytes`.
         read_bytes: usage.ru_inblock as u64 * 512,
-        resident_bytes: usage.ru_maxrss as u64 * 1024,
+        resident_bytes: resident.join().unwrap(),
     }
+}
+
+/// The most that a process holds until it ends. The kernel's own count for those who wait begins before `exec`: with
+/// what this process holds.
+fn resident_bytes(pid: u32) -> u64 {
+    let path = format!("/proc/{pid}/status");
+    let most = || {
+        let text = fs::read_to_string(&path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    let mut kilobytes = 0;
+    while let Some(more) = most() {
+        kilobytes = more;
+        thread::sleep(Duration::from_millis(2));
+    }
+    kilobytes * 1024
 }
 
 /// Lets the caches forget the files of a directory: what somebody else has cached costs a group nothing.
