@@ -15,7 +15,7 @@ use burst_host::{
         session,
         shelf::Shelf,
     },
-    nouns::{Digest, Element, Epoch, Fault, NodeName, Plan, Spread, Tensor},
+    nouns::{Digest, Element, Epoch, Fault, NodeName, NodeNews, Plan, Spread, Tensor},
     ports::{Fabric, Program, Session},
 };
 use bytes::Bytes;
@@ -66,12 +66,16 @@ fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
-/// Nodes on a hub, each with room for this part of a model.
+/// Three nodes on a hub, each with room for this part of a model.
 async fn nodes(hub: &Hub, plan: &Plan, part: f64) -> Vec<Node> {
+    named(hub, plan, part, &["a.hall", "b.hall", "c.hall"]).await
+}
+
+async fn named(hub: &Hub, plan: &Plan, part: f64, names: &[&str]) -> Vec<Node> {
     let held: u64 = plan.fragments.iter().map(|fragment| fragment.memory.total() + (2 << 20)).sum();
     let memory_bytes = (held as f64 * part) as u64;
     let mut nodes = Vec::new();
-    for node in ["a.hall", "b.hall", "c.hall"] {
+    for node in names {
         nodes.push(Node::join(Arc::new(hub.join(name(node)).unwrap()), memory_bytes).await);
     }
     nodes
@@ -183,5 +187,48 @@ fn what_is_no_call_is_refused() {
         let counts = &victim.relay.counts;
         assert_eq!((counts.garbage.get(), counts.fenced.get()), (4, 1));
         same(&answer(&*cpu(), &*program, &model).await, &expected, "afterwards");
+    });
+}
+
+/// What is derived from frames goes to no node of other premises, however much room it has.
+#[test]
+fn values_stay_on_their_premises() {
+    let Some(model) = model("minilm_l6_s128") else { return };
+    let directory = cut(&model, ["--parts", "6"]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let hub = Hub::default();
+        let near = named(&hub, &plan(&directory), 0.6, &["b.hall", "c.hall"]).await;
+        let _away = named(&hub, &plan(&directory), 10.0, &["a.yard"]).await;
+        let program = near[0].spread(directory.path()).await;
+        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        // The node that is away knows the model, too, and holds all of it for its own premises.
+        let holds = |node: &NodeNews| node.models.get(&digest).is_some_and(|model| model.ready.is_some());
+        while !near[0].member.nodes().get(&name("a.yard")).is_some_and(holds) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        until(&near, &directory, |spread| spread.nodes().all(|node| node.premises() == "hall")).await;
+        let expected = answer(&*cpu(), &*whole, &model).await;
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "two nodes of one hall");
+    });
+}
+
+#[test]
+fn a_node_can_be_relieved() {
+    let Some(model) = model("minilm_l6_s128") else { return };
+    let directory = cut(&model, ["--parts", "6"]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let expected = answer(&*cpu(), &*whole, &model).await;
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), 0.8).await;
+        let program = nodes[0].spread(directory.path()).await;
+        until(&nodes, &directory, |spread| spread.nodes().any(|node| *node == name("b.hall"))).await;
+        nodes[0].member.drain_node(&name("b.hall"), true).await.unwrap();
+        until(&nodes, &directory, |spread| spread.nodes().all(|node| *node != name("b.hall"))).await;
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "without the second node");
+        nodes[0].member.drain_node(&name("b.hall"), false).await.unwrap();
+        until(&nodes, &directory, |spread| spread.nodes().any(|node| *node == name("b.hall"))).await;
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "with it again");
     });
 }

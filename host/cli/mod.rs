@@ -89,9 +89,12 @@ impl Cli {
     }
 }
 
+/// What is told unless somebody wants more; Zenoh warns of every link whose certificate names a node, not an address.
+const LOG: &str = "info,zenoh=warn,zenoh_link_commons::quic::utils=error";
+
 /// Logs go to stderr: `BURST_LOG=debug` tells more.
 fn log() {
-    let filter = EnvFilter::try_from_env("BURST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("BURST_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -72,7 +72,7 @@ impl Serve {
             signal = first_signal() => signal?,
         }
         tracing::info!("draining; a second signal ends at once");
-        house.close();
+        house.close().await;
         closing.send_replace(true);
         tokio::select! {
             () = &mut serving => Ok(()),
@@ -130,10 +130,15 @@ impl House {
         Api { inference: self.service.clone(), events: self.events.clone(), metrics: self.metrics.clone() }
     }
 
-    /// Takes no more requests, and ends the streams that have no end.
-    fn close(&self) {
+    /// Takes no more requests, ends the streams that have no end, and lets other nodes take over what runs here.
+    async fn close(&self) {
         self.service.drain();
         self.events.close();
+        if let Some(member) = &self.member
+            && let Err(error) = member.drain(true).await
+        {
+            tracing::warn!(%error, "the cluster can't be told");
+        }
     }
 }
 

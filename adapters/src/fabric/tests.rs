@@ -302,11 +302,11 @@ mod zenoh {
     async fn strangers_are_not_heard() {
         let [papers, forged] = [(), ()].map(|()| tempfile::tempdir().unwrap());
         [&papers, &forged].into_iter().for_each(|papers| papers::issue(papers.path(), &MEMBERS));
-        let (hall, own) = (door("quic"), door("quic"));
+        let hall = door("quic");
         let a = with_papers("a.hall", "a.hall", &papers, &hall, &[]).await;
         let _serving = a.serve(ECHO, Arc::new(Echo)).await.unwrap();
         for (holder, papers) in [("b.hall", &forged), ("c.yard", &papers)] {
-            let stranger = with_papers("b.hall", holder, papers, &own, &[&hall]).await;
+            let stranger = with_papers("b.hall", holder, papers, &door("quic"), &[&hall]).await;
             let _pretends = stranger.serve(ECHO, Arc::new(Echo)).await.unwrap();
             stranger.announce(Bytes::from_static(b"trust me")).await.unwrap();
             let until = Instant::now() + Duration::from_secs(2);
@@ -319,7 +319,7 @@ mod zenoh {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-        let b = with_papers("b.hall", "b.hall", &papers, &own, &[&hall]).await;
+        let b = with_papers("b.hall", "b.hall", &papers, &door("quic"), &[&hall]).await;
         b.announce(Bytes::from_static(b"here")).await.unwrap();
         until(&mut a.news(), |news| news.contains_key(&name("b.hall"))).await;
         assert_eq!(call(&b, "a.hall", ECHO, Bytes::new()).await, Ok(Bytes::new()));

@@ -30,11 +30,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// Runs of a fragment that are measured when a model comes, and for how long.
 const RUNS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const WINDOW: Duration = Duration::from_millis(200);
+/// After which a model is tried again, and who waits for one is told.
+const WAITING: Duration = Duration::from_secs(10);
 
 /// What operators ask of nodes, by way of any other.
 const CONTROL: Service = Service { name: "control", reach: Reach::Cluster };
@@ -56,8 +58,6 @@ pub struct Member {
     links: Links,
     /// Something of this node's own changed.
     poke: Notify,
-    /// Ticks with every round.
-    rounds: watch::Sender<u64>,
     serving: Mutex<Vec<Serving>>,
 }
 
@@ -97,7 +97,6 @@ impl Member {
             loaded: Loaded::default(),
             links: Links::default(),
             poke: Notify::new(),
-            rounds: watch::Sender::default(),
             serving: Mutex::new(serving),
         };
         let member = Arc::new(member);
@@ -146,8 +145,8 @@ impl Member {
         self.poke.notify_one();
         let mut changes = self.relay.changes();
         while self.relay.current(&digest).is_none() {
-            if changes.changed().await.is_err() {
-                break;
+            if tokio::time::timeout(WAITING, changes.changed()).await.is_err() {
+                tracing::warn!(model = %known.plan.model, "it waits for nodes that hold all of it");
             }
         }
         let accelerator = self.models.accelerator.clone();
@@ -163,7 +162,6 @@ impl Member {
         loop {
             news.borrow_and_update();
             self.round().await;
-            self.rounds.send_modify(|rounds| *rounds += 1);
             tokio::select! {
                 changed = news.changed() => if changed.is_err() { return },
                 () = self.poke.notified() => {}
@@ -178,8 +176,10 @@ impl Member {
             self.learn_later(digest);
         }
         self.measure_links(&nodes);
-        self.lead(&nodes);
-        self.follow(&nodes);
+        // Values go no further than the premises: each has spreads of its own.
+        let near = nodes.into_iter().filter(|(name, _)| name.premises() == self.name().premises()).collect();
+        self.lead(&near);
+        self.follow(&near);
         if let Err(error) = self.announce().await {
             tracing::warn!(%error, "the cluster can't be told");
         }
@@ -194,7 +194,9 @@ impl Member {
         let member = self.clone();
         tokio::spawn(async move {
             if let Err(error) = member.learn(digest).await {
-                tracing::warn!(model = %digest, %error, "this node takes no part in it");
+                tracing::warn!(model = %digest, %error, "this node takes no part in it yet");
+                tokio::time::sleep(WAITING).await;
+                member.loaded.forget(&digest);
             }
             member.poke.notify_one();
         });

@@ -37,6 +37,11 @@ impl Loaded {
     pub fn learning(&self, digest: Digest) -> bool {
         lock(&self.learning).insert(digest)
     }
+
+    /// It is to be begun again.
+    pub fn forget(&self, digest: &Digest) {
+        lock(&self.learning).remove(digest);
+    }
 }
 
 impl Member {
@@ -65,7 +70,9 @@ impl Member {
             match self.part(digest, &known, &spread, stage).await {
                 Ok(part) => drop(stages.insert(stage, Arc::new(part))),
                 Err(error) => {
-                    tracing::error!(model = %known.plan.model, stage, %error, "a part can't be held");
+                    tracing::error!(model = %known.plan.model, stage, %error, "a part can't be held: others have to");
+                    self.tell(digest, |model| model.compute_us.clear());
+                    self.poke.notify_one();
                     return;
                 }
             }
