@@ -7,7 +7,11 @@ use super::{
 };
 use burst_host::nouns::{Fault, Resident, Tensor};
 use bytes::Bytes;
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// How often a mapping that does not come is asked whether its device is still there.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Copies a host tensor to the device.
 pub async fn upload(gpu: &Gpu, memory: &Memory, tensor: &Tensor) -> Result<Arc<Block>, Fault> {
@@ -89,10 +93,10 @@ async fn read(gpu: &Gpu, parts: &[(&Block, usize)]) -> Result<Vec<Bytes>, Fault>
             staging
         })
         .await?;
-    let (done, mapped) = tokio::sync::oneshot::channel();
+    let (done, mapped) = oneshot::channel();
     staging.map_async(wgpu::MapMode::Read, .., move |outcome| drop(done.send(outcome)));
     gpu.settle().await?;
-    mapped.await.map_err(|_| Fault::DeviceLost)?.map_err(|_| Fault::DeviceLost)?;
+    outcome(gpu, mapped).await?;
     let view = staging.get_mapped_range(..).map_err(|_| Fault::DeviceLost)?;
     let mut from = 0;
     let part = |&(_, bytes): &(&Block, usize)| {
@@ -101,4 +105,15 @@ async fn read(gpu: &Gpu, parts: &[(&Block, usize)]) -> Result<Vec<Bytes>, Fault>
         part
     };
     Ok(parts.iter().map(part).collect())
+}
+
+/// What became of a mapping. A device that is given up in between tells nobody.
+async fn outcome(gpu: &Gpu, mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<(), Fault> {
+    tokio::pin!(mapped);
+    loop {
+        tokio::select! {
+            outcome = &mut mapped => return outcome.map_err(|_| Fault::DeviceLost)?.map_err(|_| Fault::DeviceLost),
+            () = tokio::time::sleep(AGAIN) => gpu.alive()?,
+        }
+    }
 }

@@ -39,6 +39,8 @@ impl Waiter {
         let shared = Arc::<Shared>::default();
         let waits = shared.clone();
         let work = move || {
+            // However this thread ends, nobody waits for it afterwards.
+            let _closes = Closes(waits.clone());
             while let Some((index, done)) = waits.next() {
                 let wait = PollType::Wait { submission_index: Some(index), timeout: Some(patience) };
                 match device.poll(wait) {
@@ -47,7 +49,7 @@ impl Waiter {
                         tracing::error!(%error, "the GPU does not finish its work");
                         hung();
                         // The others would wait as long, one after the other.
-                        return waits.close();
+                        return;
                     }
                 }
             }
@@ -74,6 +76,15 @@ impl Waiter {
     pub fn follow(&self, index: SubmissionIndex) {
         self.shared.lock().followed = Some(index);
         self.shared.arrival.notify_one();
+    }
+}
+
+/// Closes the queue when it is dropped.
+struct Closes(Arc<Shared>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
