@@ -23,7 +23,7 @@ pub struct Lavapipe {
 impl Lavapipe {
     /// `None` where it is not installed and need not be.
     pub fn open() -> Option<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
         let accelerator = runtime.block_on(open("llvmpipe"))?;
         Some(Self { runtime, accelerator })
     }
@@ -35,7 +35,7 @@ impl Lavapipe {
 
     /// One with certain kernels.
     pub fn with(kernels: Choice) -> Option<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
         let accelerator = runtime.block_on(open_with("llvmpipe", kernels))?;
         Some(Self { runtime, accelerator })
     }
