@@ -153,8 +153,8 @@ fn a_driver_that_is_taken_away_is_a_fault_until_it_is_back() {
 fn guests_share_a_model() {
     let Some(gpu) = gpu() else { return };
     block_on(async {
-        let (deployer, (_directory, models, _)) = (deployer_on(gpu.clone(), None), slow_model());
-        let config = config(&probe("slow-graph"), &models);
+        let deployer = deployer_on(gpu.clone(), None);
+        let config = config(&guest("digits"), DIGITS);
         let compile = || async { deployer.compile(&config, BTreeMap::new()).await.unwrap() };
         let first = compile().await;
         let held = gpu.held_bytes();

@@ -1,9 +1,9 @@
 //! A chain of operators on elements at the same place, which one dispatch computes however long it is.
 
 use super::{
+    draft::{Dispatch, Step},
     kernels::{Kernel, Lane, Shader},
     lower::element::{is_small_float, lane},
-    plan::{Dispatch, Step},
     planner::{Halt, Node, Placed, Planner, grid},
 };
 use burst_host::nouns::{Element, Fault, Narrow, Shape, Spec};

@@ -3,10 +3,10 @@
 
 use super::{
     device::Gpu,
+    draft::{Step, Storage},
     kernels::{Kernel, Shader},
     lower::index_words,
     memory::{self, Block},
-    plan::{Step, Storage},
     planner::{Halt, Node, Placed, Planner, Value, grid},
     transfer,
 };

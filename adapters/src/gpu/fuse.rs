@@ -2,8 +2,8 @@
 
 use super::{
     chain::{Chain, Link, With},
+    draft::{Draft, Step, StorageId},
     kernels::Lane,
-    plan::{Draft, Step, StorageId},
     planner::Placed,
 };
 use burst_host::nouns::Element;

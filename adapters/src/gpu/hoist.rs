@@ -2,8 +2,9 @@
 
 use super::{
     device::Gpu,
+    draft::{Draft, Step, Storage, StorageId},
     memory::{Block, Memory},
-    plan::{Draft, Step, Storage, StorageId},
+    plan::Plan,
     transfer,
     weights::Weights,
 };
@@ -105,7 +106,7 @@ async fn made(
     let mut once = Draft { storages: draft.storages.clone(), inputs: Vec::new(), steps, outputs, ..Draft::default() };
     once.prune();
     // What is only read here does not stay on the device.
-    let plan = once.assemble(gpu, memory, &Weights::default()).await?;
+    let plan = Plan::new(&once, gpu, memory, &Weights::default()).await?;
     let mut blocks = Vec::with_capacity(wanted.len());
     for tensor in plan.run(gpu, memory, &[]).await? {
         blocks.push(transfer::place(gpu, memory, &tensor).await?);

@@ -82,11 +82,7 @@ impl Memory {
     /// Fails with `TooLarge` where the account or the device's bindings are too small, and with `OutOfMemory` where the
     /// device has no room for it now.
     pub async fn block(&self, gpu: &Gpu, bytes: u64) -> Result<Arc<Block>, Fault> {
-        let size = size_class(bytes);
-        let limit = gpu.device.limits().max_storage_buffer_binding_size;
-        if size > limit {
-            return Err(Fault::TooLarge(format!("a tensor of {bytes} bytes; this GPU binds {limit} at most")));
-        }
+        let size = bound(gpu, bytes)?;
         let booked = self.account.charge(usize::try_from(size).unwrap_or(usize::MAX))?;
         let (buffer, room) = match self.shelf.take(size) {
             Some(kept) => kept,
@@ -100,6 +96,16 @@ impl Memory {
             shelf: self.shelf.clone(),
         }))
     }
+}
+
+/// The size of a block of at least `bytes`. Fails with `TooLarge` where the device's bindings are too small.
+pub fn bound(gpu: &Gpu, bytes: u64) -> Result<u64, Fault> {
+    let size = size_class(bytes);
+    let limit = gpu.device.limits().max_storage_buffer_binding_size;
+    if size <= limit {
+        return Ok(size);
+    }
+    Err(Fault::TooLarge(format!("a tensor of {bytes} bytes; this GPU binds {limit} at most")))
 }
 
 fn buffer(device: &wgpu::Device, size: u64) -> wgpu::Buffer {

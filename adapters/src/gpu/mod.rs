@@ -7,6 +7,7 @@
 mod chain;
 mod device;
 mod doubt;
+mod draft;
 mod entry;
 mod family;
 mod flights;
@@ -21,6 +22,7 @@ mod lower;
 mod memory;
 mod model;
 mod node;
+mod places;
 mod plan;
 mod planner;
 mod product;

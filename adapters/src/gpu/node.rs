@@ -1,6 +1,6 @@
 //! An op with its inputs while a graph is walked, and what it says about itself.
 
-use super::plan::StorageId;
+use super::draft::StorageId;
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use half::{bf16, f16};
 

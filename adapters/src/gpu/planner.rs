@@ -2,12 +2,12 @@
 
 pub use super::node::{Halt, Node, Placed, Value, axis};
 use super::{
+    draft::{Dispatch, Draft, Step, Storage, StorageId},
     family::Target,
     fold::{self, Folds},
     inside::{Inside, Path},
     kernels::Kernel,
     lower, memory,
-    plan::{Dispatch, Draft, Step, Storage, StorageId},
     product::Product,
     task::Task,
 };

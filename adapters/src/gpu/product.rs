@@ -2,8 +2,8 @@
 
 use super::{
     chain::{Chain, Link, With, strides},
+    draft::Dispatch,
     kernels::{Kernel, Shader},
-    plan::Dispatch,
     planner::{Placed, grid},
 };
 use burst_host::nouns::Element;

@@ -2,8 +2,9 @@
 //! them read back, and goes on with a plan for what they say.
 
 use super::{
+    draft::Draft,
     inside::{Inside, Path},
-    plan::{Draft, Plan},
+    plan::Plan,
     planner::{Halt, Placed, Planner, Value},
     program::{GpuProgram, Key},
     recent::Recent,

@@ -2,8 +2,8 @@
 
 use super::{
     super::{
+        draft::Storage,
         kernels::{Kernel, Shader},
-        plan::Storage,
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     compact::known,

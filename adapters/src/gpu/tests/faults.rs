@@ -65,7 +65,11 @@ async fn weights_and_plans_are_on_the_account_that_loads_and_results_on_the_one_
     let (loads, runs) = (account(64 * MIB, 4), account(MIB, 4));
     let program = sum(&*accelerator.for_account(&loads), MIB / 8).await.unwrap();
     let model = loads.bytes.held();
-    assert!(model >= 3 * MIB / 2 && program.held_bytes() == model as u64, "{model} bytes of weight, input and output");
+    assert_eq!(
+        (model, program.held_bytes()),
+        (MIB / 2, model as u64),
+        "its weight: inputs and outputs are bound where they are"
+    );
     let results = program.clone().for_account(&runs).run(vec![floats(MIB / 8)], soon()).await.unwrap();
     assert_eq!((loads.bytes.held(), runs.bytes.held()), (model, MIB / 2));
     drop(results);
