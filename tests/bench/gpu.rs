@@ -21,7 +21,7 @@ use burst_adapters::gpu::{GpuAccelerator, Wanted};
 use burst_host::ports::Accelerator;
 use models::{Loaded, MODELS, ONNX_RUNTIME, onnx_runtime, written};
 use report::{Flags, Report, Row, median};
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Models whose graphs leave the batch open.
 const BATCHED: [&str; 2] = ["mobilenetv2", "resnet50"];
@@ -29,20 +29,21 @@ const BATCH: usize = 32;
 
 fn main() {
     let flags = Flags::parse();
-    let accelerator = accelerator();
+    let accelerator = Arc::new(accelerator());
     let mut report = Report::new("gpu", &flags);
     report.on(&accelerator.describe().name);
     if flags.wants("models") {
-        models(&accelerator, &flags, &mut report);
+        models(&*accelerator, &flags, &mut report);
     }
     if flags.wants("rates") {
-        rates::measure(&accelerator, &flags, &mut report);
+        rates::measure(&*accelerator, &flags, &mut report);
     }
     if flags.wants("copies") {
-        rates::copies(&accelerator, &mut report);
+        rates::copies(&*accelerator, &mut report);
     }
     if flags.wants("host") {
-        runs::measure(&accelerator, &flags, &mut report);
+        runs::measure(&*accelerator, &flags, &mut report);
+        runs::guests(accelerator.clone(), &flags, &mut report);
     }
     report.finish();
 }
@@ -62,6 +63,8 @@ fn models(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report) {
         loaded.run();
         let first = start.elapsed().as_secs_f64() * 1e3;
         report.add(Row::alone(format!("model_{model}_first_ms_b1"), "ms", first, 1));
+        let held = loaded.held_bytes() as f64 / f64::from(1 << 20);
+        report.add(Row::alone(format!("model_{model}_held_mib_b1"), "MiB", held, 1));
         beside(model, &loaded, 1, flags.pick(3, 20), report);
     }
     for model in BATCHED.into_iter().filter(|model| !flags.quick && written(model)) {

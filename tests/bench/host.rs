@@ -3,6 +3,7 @@
 //!     just bench host [echo] [models] [--quick]
 
 mod echo;
+#[allow(dead_code)]
 mod models;
 // Of this and of the support, each benchmark uses a part.
 #[allow(dead_code)]

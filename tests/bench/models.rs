@@ -54,6 +54,11 @@ pub struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
+    /// Weights and plans on the device.
+    pub fn held_bytes(&self) -> u64 {
+        self.program.held_bytes()
+    }
+
     /// Fails where the accelerator can't take so large a batch.
     pub fn new(accelerator: &'a dyn Accelerator, model: &str, batch: usize) -> Result<Self, Fault> {
         let models = root().join("target/models");

@@ -2,12 +2,16 @@
 
 use crate::{
     rates::{graph, loaded},
-    report::{Flags, Report, Row, median},
-    support::block_on,
+    report::{Flags, Report, Row, median, quantile},
+    support::{House, block_on, guest},
 };
-use burst_host::ports::Accelerator;
+use burst_host::{
+    nouns::{Element, Tensor},
+    ports::Accelerator,
+};
 use std::{
     fs,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +23,24 @@ pub fn measure(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report
         let (cpu, whole) = costs(accelerator, ops, runs);
         report.add(Row::alone(format!("run_host_us_{ops}ops"), "us", median(&cpu), runs));
         report.add(Row::alone(format!("run_whole_us_{ops}ops"), "us", median(&whole), runs));
+    }
+}
+
+/// From a guest to the device and back: a fresh guest uploads an image, runs the digits' model and answers.
+pub fn guests(accelerator: Arc<dyn Accelerator>, flags: &Flags, report: &mut Report) {
+    const MANIFEST: &str = "models.digits = \"guests/digits/model/digits.onnx\"\nlimits.deadline_ms = 30000";
+    let house = block_on(House::on(accelerator, &guest("digits"), MANIFEST));
+    let runs = flags.pick(50, 2000);
+    let ask = |_| {
+        let image = Tensor::from_slice(Element::Fp32, [1, 1, 8, 8], &[7.0f32; 64]).unwrap();
+        let start = Instant::now();
+        block_on(house.ask(&[("image", image)])).unwrap();
+        start.elapsed().as_secs_f64() * 1e6
+    };
+    let took: Vec<f64> = (0..runs).map(ask).skip(runs / 10).collect();
+    for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
+        let metric = format!("guest_round_trip_{name}_us");
+        report.add(Row::alone(metric, "us", quantile(&took, share), took.len()));
     }
 }
 
