@@ -2,7 +2,7 @@
 
 use crate::{
     split::{answer, cut, load, model, models, plan, same},
-    support::{block_on, cpu},
+    support::{block_on, cpu, slow::Slow},
 };
 use burst_adapters::{fabric::Hub, onnx::Onnx, registry::Directory};
 use burst_host::{
@@ -16,39 +16,58 @@ use burst_host::{
         shelf::Shelf,
     },
     nouns::{Digest, Element, Epoch, Fault, NodeName, NodeNews, Plan, Spread, Tensor},
-    ports::{Fabric, Program, Session},
+    ports::{Fabric, Memory, Program, Session},
 };
 use bytes::Bytes;
 use std::{
     fs,
     num::NonZeroUsize,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+/// Memory that a test takes away.
+struct Room(AtomicU64);
+
+impl Memory for Room {
+    fn room_bytes(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// A node in this process; it is gone when it is dropped.
-struct Node {
-    member: Arc<Member>,
+pub struct Node {
+    pub member: Arc<Member>,
+    memory: Arc<Room>,
+    /// How much longer it takes.
+    pub slow: Arc<AtomicU32>,
     running: JoinHandle<()>,
     _shelf: TempDir,
 }
 
 impl Node {
     /// A node with its own shelf, whose registry begins at the root.
-    async fn join(fabric: Arc<dyn Fabric>, memory_bytes: u64) -> Self {
+    pub async fn join(fabric: Arc<dyn Fabric>, memory_bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let registry = Arc::new(Directory::open(Path::new("/")).unwrap());
         let relay = Arc::new(Relay::new(fabric.clone(), NonZeroUsize::new(16).unwrap()));
         let shelf = Arc::new(Shelf::open(registry, fabric.clone(), directory.path()).unwrap());
-        let member = Member::join(fabric, relay, shelf, cpu(), Arc::new(Onnx), memory_bytes).await.unwrap();
+        let memory = Arc::new(Room(AtomicU64::new(u64::MAX)));
+        let (slow, room) = (Slow::new(cpu()), memory.clone());
+        let times = slow.times.clone();
+        let joined = Member::join(fabric, relay, shelf, Arc::new(slow), Arc::new(Onnx), memory_bytes, room);
+        let member = joined.await.unwrap();
         let running = tokio::spawn(member.clone().run());
-        Self { member, running, _shelf: directory }
+        Self { member, memory, slow: times, running, _shelf: directory }
     }
 
-    async fn spread(&self, directory: &Path) -> Arc<dyn Program> {
+    pub async fn spread(&self, directory: &Path) -> Arc<dyn Program> {
         let json = fs::read(directory.join(Plan::FILE)).unwrap();
         let (digest, plan) = (Digest::of(&json), Plan::parse(&json).unwrap());
         let below = directory.strip_prefix("/").unwrap().to_str().unwrap();
@@ -82,7 +101,7 @@ async fn named(hub: &Hub, plan: &Plan, part: f64, names: &[&str]) -> Vec<Node> {
 }
 
 /// Waits until every node sends requests of a model to a spread like this.
-async fn until(nodes: &[Node], directory: &TempDir, holds: impl Fn(&Spread) -> bool) {
+pub async fn until(nodes: &[Node], directory: &TempDir, holds: impl Fn(&Spread) -> bool) {
     let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
     for node in nodes {
         while !node.member.relay.current(&digest).is_some_and(|held| holds(&held.spread)) {
@@ -230,5 +249,50 @@ fn a_node_can_be_relieved() {
         nodes[0].member.drain_node(&name("b.hall"), false).await.unwrap();
         until(&nodes, &directory, |spread| spread.nodes().any(|node| *node == name("b.hall"))).await;
         same(&answer(&*cpu(), &*program, &model).await, &expected, "with it again");
+    });
+}
+
+#[test]
+fn a_node_that_fills_up_is_relieved() {
+    let Some(model) = model("minilm_l6_s128") else { return };
+    let directory = cut(&model, ["--parts", "6"]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let expected = answer(&*cpu(), &*whole, &model).await;
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), 0.8).await;
+        let program = nodes[0].spread(directory.path()).await;
+        let full = name("b.hall");
+        until(&nodes, &directory, |spread| spread.nodes().any(|node| *node == full)).await;
+        nodes[1].memory.0.store(0, Relaxed);
+        until(&nodes, &directory, |spread| spread.nodes().all(|node| *node != full)).await;
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "without the full one");
+    });
+}
+
+#[test]
+fn a_node_that_becomes_slow_is_relieved() {
+    let Some(model) = model("minilm_l6_s128") else { return };
+    let directory = cut(&model, ["--parts", "6"]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let expected = answer(&*cpu(), &*whole, &model).await;
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), 1.5).await;
+        let program = nodes[0].spread(directory.path()).await;
+        let slow = name("b.hall");
+        let computes = |spread: &Spread| spread.stages.iter().any(|stage| stage.nodes[0] == slow);
+        until(&nodes, &directory, computes).await;
+        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        let current = || nodes[0].member.relay.current(&digest).unwrap();
+        let begun = Instant::now();
+        // At its usual pace first, then at a tenth of it.
+        while computes(&current().spread) {
+            nodes[1].slow.store(if begun.elapsed() > Duration::from_secs(6) { 9 } else { 0 }, Relaxed);
+            same(&answer(&*cpu(), &*program, &model).await, &expected, "meanwhile");
+            assert!(begun.elapsed() < Duration::from_secs(120), "it still computes: {:?}", current().spread);
+        }
+        assert!(nodes[0].member.nodes()[&slow].slowdown > 1.0);
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "without the slow one");
     });
 }

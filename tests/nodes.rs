@@ -104,6 +104,17 @@ impl Cluster {
         .unwrap()
     }
 
+    /// What an operator's command says on a node.
+    fn told(&self, node: usize, arguments: &[&str]) -> String {
+        let burst = Burst::command(self.directory.path());
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.net.name(node)]).arg(burst.get_program()).args(arguments);
+        let output = command.output().unwrap();
+        let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        told
+    }
+
     fn signal(&self, node: usize, signal: i32) {
         let child = self.processes[node - 1].as_ref().unwrap();
         // SAFETY: signals a child that this value owns and has not waited for.
@@ -177,6 +188,13 @@ impl Became {
         let mut took: Vec<_> = self.answered.iter().map(|at| at.saturating_duration_since(self.disturbed)).collect();
         took.sort_unstable();
         took[((took.len() - 1) as f64 * part).round() as usize]
+    }
+
+    /// The first answer after the disturbance.
+    #[allow(dead_code)]
+    pub fn first(&self) -> Duration {
+        let after = self.answered.iter().filter_map(|at| at.checked_duration_since(self.disturbed));
+        after.min().unwrap_or(Duration::MAX)
     }
 }
 
@@ -285,4 +303,20 @@ fn no_request_is_lost_with_a_node() {
     cluster.check("a link is cut", became);
     cluster.net.cut([2, 3], false);
     cluster.wait(2);
+}
+
+#[test]
+fn operators_see_who_runs_what() {
+    let Some(cluster) = Cluster::start() else { return };
+    let listed = cluster.told(2, &["nodes"]);
+    NAMES.iter().for_each(|name| assert!(listed.contains(name), "{listed}"));
+    let svg = cluster.directory.path().join("plan.svg").display().to_string();
+    let planned = cluster.told(3, &["plan", "--live", "--svg", &svg]);
+    for word in ["fragments", "requests a second", "bottleneck: ", "one more like "] {
+        assert!(planned.contains(word), "{word}: {planned}");
+    }
+    let drawn = fs::read_to_string(svg).unwrap();
+    NAMES.iter().for_each(|name| assert!(planned.contains(name) && drawn.contains(name), "{planned}"));
+    let model = cluster.directory.path().join("model").display().to_string();
+    assert_eq!(cluster.told(1, &["plan", &model, "--live"]), cluster.told(1, &["plan", "--live"]));
 }

@@ -1,11 +1,11 @@
 //! Joins the cluster of a manifest.
 
-use burst_adapters::{onnx::Onnx, registry::Directory};
+use burst_adapters::{memory::Machine, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::member::Member,
     mechanisms::{relay::Relay, shelf::Shelf},
     nouns::manifest::Cluster,
-    ports::{Accelerator, Fabric},
+    ports::{Accelerator, Fabric, Memory},
 };
 use miette::{IntoDiagnostic, Result, WrapErr};
 use std::{num::NonZeroU64, path::Path, sync::Arc};
@@ -14,7 +14,7 @@ use std::{num::NonZeroU64, path::Path, sync::Arc};
 /// `base`; what other nodes give is kept in `shelf`.
 pub async fn join(
     cluster: &Cluster,
-    half_bytes: u64,
+    memory: Arc<Machine>,
     base: &Path,
     shelf: &Path,
     registry: Arc<Directory>,
@@ -23,8 +23,9 @@ pub async fn join(
     let fabric = fabric(cluster, base).await?;
     let relay = Arc::new(Relay::new(fabric.clone(), cluster.credits));
     let shelf = Shelf::open(registry, fabric.clone(), shelf).into_diagnostic().wrap_err("the shelf in the cache")?;
-    let memory_bytes = cluster.memory_max_bytes.map_or(half_bytes, NonZeroU64::get);
-    let member = Member::join(fabric, relay, Arc::new(shelf), accelerator, Arc::new(Onnx), memory_bytes).await;
+    let most_bytes = cluster.memory_max_bytes.map_or_else(|| memory.room_bytes() / 2, NonZeroU64::get);
+    let format = Arc::new(Onnx);
+    let member = Member::join(fabric, relay, Arc::new(shelf), accelerator, format, most_bytes, memory).await;
     tracing::info!(cluster = %cluster.name, node = %cluster.node, listen = ?cluster.listen, "joined");
     member.into_diagnostic()
 }

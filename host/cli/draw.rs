@@ -1,7 +1,7 @@
 //! A placement as SVG: the stages in a row, how long each computes, receives, and what it holds.
 
 use super::{
-    plan::{bottleneck, milliseconds},
+    placement::{bottleneck, milliseconds},
     size::Size,
 };
 use burst_host::{

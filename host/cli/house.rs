@@ -13,7 +13,7 @@ use burst_host::{
         Manifest,
         manifest::{AcceleratorChoice, Fallback},
     },
-    ports::{Accelerator, Memory},
+    ports::Accelerator,
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
@@ -95,8 +95,8 @@ pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
     let member = match &manifest.cluster {
         Some(cluster) => {
             let shelf = directory.join("shelf");
-            let half = memory.room_bytes() / 2;
-            Some(cluster::join(cluster, half, base, &shelf, registry.clone(), accelerator.clone()).await?)
+            let (memory, registry) = (memory.clone(), registry.clone());
+            Some(cluster::join(cluster, memory, base, &shelf, registry, accelerator.clone()).await?)
         }
         None => None,
     };

@@ -44,10 +44,14 @@ impl Live {
 }
 
 fn print(listing: &Listing) {
-    println!("{:<24} {:<9} {:>12}  DEVICE", "NODE", "STATE", "MEMORY");
+    println!("{:<24} {:<10} {:>12}  DEVICE", "NODE", "STATE", "MEMORY");
     for (name, node) in &listing.nodes {
-        let state = if node.draining { "draining" } else { "up" };
-        println!("{:<24} {state:<9} {:>12}  {}", name.as_str(), Size(node.memory_bytes).to_string(), node.device);
+        let state = match node.draining {
+            true => "draining".to_owned(),
+            false if node.slowdown > 0.0 => format!("{:.1}x slow", 1.0 + node.slowdown),
+            false => "up".to_owned(),
+        };
+        println!("{:<24} {state:<10} {:>12}  {}", name.as_str(), Size(node.memory_bytes).to_string(), node.device);
     }
     for (digest, spread) in spreads(listing) {
         println!("\n{digest}, epoch {} of {}", spread.epoch.number, spread.epoch.leader);

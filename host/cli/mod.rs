@@ -12,6 +12,7 @@ mod inspect;
 mod live;
 mod nodes;
 mod npy;
+mod placement;
 mod plan;
 mod profile;
 mod ps;
@@ -46,7 +47,7 @@ enum Command {
     Compile(compile::Compile),
     /// Measure how long each fragment of a cut model takes on this machine
     Profile(profile::Measure),
-    /// Decide which node runs which fragments of a cut model
+    /// Decide which node runs which fragments of a cut model, or tell who does on a running cluster
     Plan(plan::Place),
     /// List the nodes of a running cluster, and who runs what
     Nodes(live::Live),
@@ -74,7 +75,7 @@ impl Cli {
             Command::Split(split) => block_on(split.run()),
             Command::Compile(compile) => block_on(compile.run()),
             Command::Profile(measure) => block_on(measure.run()),
-            Command::Plan(place) => place.run(),
+            Command::Plan(place) => block_on(place.run()),
             Command::Nodes(live) => block_on(live.run()),
             Command::Drain(drain) => block_on(drain.run()),
             Command::Doctor(doctor) => block_on(doctor.run()),

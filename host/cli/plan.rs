@@ -1,21 +1,41 @@
 //! `burst plan`: which node runs which fragments of a cut model, how fast that is, and why not faster.
 
-use super::{draw, nodes::Nodes, size::Size};
-use burst_host::{
-    mechanisms::place::{self, Bottleneck, Cluster, Objective, PlaceError, Placement, Task},
-    nouns::Plan as CutModel,
+use super::{
+    draw,
+    live::{Operators, spreads},
+    nodes::Nodes,
+    placement::{Told, milliseconds},
 };
-use miette::{IntoDiagnostic, Result, WrapErr};
-use std::{fs, path::PathBuf};
+use burst_adapters::api::nodes::{Listing, plan};
+use burst_host::{
+    loops::member::{
+        self,
+        view::{Plans, View},
+    },
+    mechanisms::place::{self, Cluster, Objective, Placement, Task},
+    nouns::{Digest, Plan as CutModel, Spread},
+};
+use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// Decide which node runs which fragments of a cut model
+/// Decide which node runs which fragments of a cut model, or tell who does on a running cluster
 #[derive(clap::Args)]
 pub struct Place {
-    /// The directory of the cut model
-    model: PathBuf,
+    /// The directory of the cut model; with --live, all that the cluster runs unless one is named
+    #[arg(required_unless_present = "live")]
+    model: Option<PathBuf>,
     /// The nodes, their measurements and links (TOML)
+    #[arg(long, required_unless_present = "live", conflicts_with = "live")]
+    nodes: Option<PathBuf>,
+    /// Ask a running cluster, with what its nodes have measured
     #[arg(long)]
-    nodes: PathBuf,
+    live: bool,
+    #[command(flatten)]
+    operators: Operators,
     /// What is to be best: throughput or latency
     #[arg(long, default_value = "throughput", value_parser = objective)]
     objective: Objective,
@@ -33,91 +53,88 @@ fn objective(word: &str) -> Result<Objective, String> {
 }
 
 impl Place {
-    pub fn run(self) -> Result<()> {
-        let path = self.model.join(CutModel::FILE);
-        let json = fs::read(&path).into_diagnostic().wrap_err_with(|| format!("can't read `{}`", path.display()))?;
-        let plan = CutModel::parse(&json).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
-        let cluster = Nodes::read(&self.nodes)?.cluster(&json, &plan)?;
+    pub async fn run(self) -> Result<()> {
+        match (&self.model, &self.nodes) {
+            (Some(model), Some(nodes)) => self.ahead(model, nodes),
+            _ => self.live().await,
+        }
+    }
+
+    /// On nodes of a file.
+    fn ahead(&self, model: &Path, nodes: &Path) -> Result<()> {
+        let (json, plan) = read(model)?;
+        let cluster = Nodes::read(nodes)?.cluster(&json, &plan)?;
         let tasks: Vec<Task> = plan.fragments.iter().map(Task::from).collect();
         let placement = place::place(&tasks, &cluster, self.objective).into_diagnostic()?;
-        let told = Told { plan: &plan, cluster: &cluster, placement: &placement };
+        self.tell(&Told { plan: &plan, cluster: &cluster, placement: &placement }, &tasks)
+    }
+
+    /// On the nodes of a cluster that runs.
+    async fn live(&self) -> Result<()> {
+        let listing = self.operators.listing().await?;
+        let wanted = self.model.as_deref().map(|model| Ok::<_, miette::Report>(Digest::of(&read(model)?.0)));
+        let wanted = wanted.transpose()?;
+        let spreads = spreads(&listing);
+        let mut plans = Plans::new();
+        for digest in spreads.keys() {
+            let told = plan(self.operators.metrics, digest).await.into_diagnostic();
+            plans.insert(*digest, Arc::new(told.wrap_err_with(|| format!("the plan {digest}"))?));
+        }
+        let chosen: Vec<_> =
+            spreads.iter().filter(|(digest, _)| wanted.is_none_or(|wanted| wanted == **digest)).collect();
+        match chosen.len() {
+            0 => bail!("the cluster runs no such model; `burst nodes` lists what it does"),
+            1 => {}
+            _ if self.svg.is_some() => bail!("the cluster runs several models; name the directory of one to draw it"),
+            _ => {}
+        }
+        for (digest, spread) in chosen {
+            self.tell_live(&listing, &plans, digest, spread)?;
+        }
+        Ok(())
+    }
+
+    fn tell_live(&self, listing: &Listing, plans: &Plans, digest: &Digest, spread: &Spread) -> Result<()> {
+        let nodes = member::near(&listing.nodes, &spread.epoch.leader);
+        let view = View::new(&nodes, plans, digest).ok_or_else(|| miette!("the plan {digest} is not known"))?;
+        println!("{digest}, epoch {} of {}", spread.epoch.number, spread.epoch.leader);
+        let Some(now) = view.now() else {
+            println!("a stage has no node that can hold it; the cluster waits for one\n");
+            return Ok(());
+        };
+        self.tell(&Told { plan: &plans[digest], cluster: &view.cluster, placement: &now }, &view.tasks)?;
+        print!("{}", better(&view.cluster, &now, &view.best().into_diagnostic()?));
+        Ok(())
+    }
+
+    fn tell(&self, told: &Told<'_>, tasks: &[Task]) -> Result<()> {
         print!("{}", told.table());
-        print!("{}", told.one_more(&tasks, self.objective).into_diagnostic()?);
+        print!("{}", told.one_more(tasks, self.objective).into_diagnostic()?);
         if let Some(svg) = &self.svg {
-            let drawn = draw::placement(&plan, &cluster, &placement);
+            let drawn = draw::placement(told.plan, told.cluster, told.placement);
             fs::write(svg, drawn).into_diagnostic().wrap_err_with(|| format!("can't write `{}`", svg.display()))?;
         }
         Ok(())
     }
 }
 
-/// A placement, in words.
-struct Told<'a> {
-    plan: &'a CutModel,
-    cluster: &'a Cluster,
-    placement: &'a Placement,
+/// What would be better now, in words; nothing where it is as good as it gets.
+fn better(cluster: &Cluster, now: &Placement, best: &Placement) -> String {
+    if best.interval_us() >= now.interval_us() {
+        return "nothing better is known\n".into();
+    }
+    let runs = |stage: &place::Stage| {
+        format!("{} {}..{}", cluster.nodes[stage.node].name, stage.fragments.start, stage.fragments.end - 1)
+    };
+    let stages: Vec<String> = best.stages.iter().map(runs).collect();
+    let (rate, latency) = (1e6 / best.interval_us(), milliseconds(best.latency_us()));
+    format!("better: {}: {latency} a request, {rate:.1} requests a second\n", stages.join(", "))
 }
 
-impl Told<'_> {
-    fn table(&self) -> String {
-        let mut text = format!(
-            "{:<16} {:<12} {:>12} {:>12} {:>12} {:>12} {:>12}\n",
-            "node", "fragments", "compute", "receive", "received", "memory", "of"
-        );
-        for stage in &self.placement.stages {
-            let node = &self.cluster.nodes[stage.node];
-            let fragments = format!("{}..{}", stage.fragments.start, stage.fragments.end - 1);
-            let [compute, receive] = [stage.compute_us, stage.receive_us].map(milliseconds);
-            let [received, memory, of] =
-                [stage.received_bytes, stage.memory_bytes, node.memory_bytes].map(|bytes| Size(bytes).to_string());
-            let name = &node.name;
-            text += &format!(
-                "{name:<16} {fragments:<12} {compute:>12} {receive:>12} {received:>12} {memory:>12} {of:>12}\n"
-            );
-        }
-        let idle = self.cluster.nodes.len() - self.placement.stages.len();
-        let model = &self.plan.model;
-        text + &format!(
-            "{model}: {} a request, {:.1} requests a second, {idle} nodes idle\nbottleneck: {}\n",
-            milliseconds(self.placement.latency_us()),
-            1e6 / self.placement.interval_us(),
-            bottleneck(self.cluster, self.placement),
-        )
-    }
-
-    /// What each kind of node would change.
-    fn one_more(&self, tasks: &[Task], objective: Objective) -> Result<String, PlaceError> {
-        let mut text = String::new();
-        for (node, grown) in place::one_more(tasks, self.cluster, objective)? {
-            let bigger = self.cluster.with_another(node);
-            text += &format!(
-                "one more like {}: {} a request, {:.1} requests a second ({:+.0} %), bottleneck {}\n",
-                self.cluster.nodes[node].name,
-                milliseconds(grown.latency_us()),
-                1e6 / grown.interval_us(),
-                100.0 * (self.placement.interval_us() / grown.interval_us() - 1.0),
-                bottleneck(&bigger, &grown),
-            );
-        }
-        Ok(text)
-    }
-}
-
-/// What takes longest, in words.
-pub fn bottleneck(cluster: &Cluster, placement: &Placement) -> String {
-    let name = |stage: usize| cluster.nodes[placement.stages[stage].node].name.as_str();
-    match placement.bottleneck() {
-        Some(Bottleneck::Compute(stage)) => {
-            format!("{} computes, {}", name(stage), milliseconds(placement.stages[stage].compute_us))
-        }
-        Some(Bottleneck::Receive(stage)) => {
-            let receive = milliseconds(placement.stages[stage].receive_us);
-            format!("the link from {} to {}, {receive}", name(stage.saturating_sub(1)), name(stage))
-        }
-        None => "none".into(),
-    }
-}
-
-pub fn milliseconds(us: f64) -> String {
-    format!("{:.3} ms", us / 1000.0)
+/// The plan of a cut model, as it is in its file.
+fn read(model: &Path) -> Result<(Vec<u8>, CutModel)> {
+    let path = model.join(CutModel::FILE);
+    let json = fs::read(&path).into_diagnostic().wrap_err_with(|| format!("can't read `{}`", path.display()))?;
+    let plan = CutModel::parse(&json).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
+    Ok((json, plan))
 }

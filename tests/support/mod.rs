@@ -7,6 +7,7 @@ pub mod net;
 #[path = "../../host/cli/npy.rs"]
 pub mod npy;
 pub mod papers;
+pub mod slow;
 
 pub mod stack;
 

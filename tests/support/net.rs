@@ -1,6 +1,11 @@
 //! A network of this test's own: a namespace for each node, a bridge between them. Needs root.
 
-use std::{fs::File, os::fd::AsRawFd, process::Command};
+use std::{
+    fs::File,
+    os::fd::AsRawFd,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 /// Nodes `10.77.0.1`, `10.77.0.2`, … It is taken down when dropped.
 pub struct Net {
@@ -11,7 +16,8 @@ pub struct Net {
 impl Net {
     /// `None` where namespaces can't be made; on CI that is an error.
     pub fn new(count: usize) -> Option<Self> {
-        let net = Self { prefix: format!("burst-{}", std::process::id()), count };
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let net = Self { prefix: format!("burst-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)), count };
         match net.build() {
             Ok(()) => Some(net),
             Err(error) => {

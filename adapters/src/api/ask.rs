@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Uri, header};
+use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::{io, net::SocketAddr};
@@ -28,7 +28,7 @@ pub enum FetchError {
 /// `GET`, or `POST` with this JSON.
 pub(super) async fn ask<T: DeserializeOwned>(
     address: SocketAddr,
-    path: &'static str,
+    path: &str,
     json: Option<Vec<u8>>,
 ) -> Result<T, FetchError> {
     let answer = |error: &dyn ToString| FetchError::Answer(error.to_string());
@@ -38,7 +38,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     let method = if json.is_some() { Method::POST } else { Method::GET };
     let request = Request::builder()
         .method(method)
-        .uri(Uri::from_static(path))
+        .uri(path)
         .header(header::HOST, address.to_string())
         .header(header::CONTENT_TYPE, "application/json");
     let body = Full::new(Bytes::from(json.unwrap_or_default()));

@@ -6,13 +6,13 @@ use super::{
 };
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use burst_host::{
     loops::member::{Member, Nodes},
-    nouns::NodeName,
+    nouns::{Digest, NodeName, Plan},
 };
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};
@@ -45,14 +45,28 @@ pub async fn drain(address: SocketAddr, order: &Order) -> Result<Listing, FetchE
     ask(address, "/burst/drain", Some(json)).await
 }
 
-/// `GET /burst/nodes` and `POST /burst/drain`, on the operators' port; none where this node stands alone.
+/// Asks it for the plan of a cut model that its cluster runs.
+pub async fn plan(address: SocketAddr, digest: &Digest) -> Result<Plan, FetchError> {
+    ask(address, &format!("/burst/plans/{digest}"), None).await
+}
+
+/// `GET /burst/nodes`, `GET /burst/plans/{digest}` and `POST /burst/drain`, on the operators' port; none where this node
+/// stands alone.
 pub fn router(member: Option<Arc<Member>>) -> Router {
     let Some(member) = member else { return Router::new() };
-    Router::new().route("/burst/nodes", get(nodes)).route("/burst/drain", post(relieve)).with_state(member)
+    let router = Router::new().route("/burst/nodes", get(nodes)).route("/burst/plans/{digest}", get(plan_of));
+    router.route("/burst/drain", post(relieve)).with_state(member)
 }
 
 async fn nodes(State(member): State<Arc<Member>>) -> Json<Listing> {
     Json(Listing { node: member.name().clone(), nodes: member.nodes() })
+}
+
+async fn plan_of(State(member): State<Arc<Member>>, Path(digest): Path<Digest>) -> Response {
+    match member.plan(&digest) {
+        Some(plan) => Json(&*plan).into_response(),
+        None => Refusal::not_found(format!("this node knows no plan {digest}")).into_response(),
+    }
 }
 
 async fn relieve(State(member): State<Arc<Member>>, Json(order): Json<Order>) -> Response {

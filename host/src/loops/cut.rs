@@ -49,13 +49,12 @@ impl Models {
         accelerator: &Arc<dyn Accelerator>,
     ) -> Result<(Digest, Arc<dyn Program>), LoadError> {
         let (digest, plan) = self.plan(directory).await?;
+        // It waits for other nodes: nobody else has to wait for it.
+        if let Some(cluster) = &self.cluster {
+            return Ok((digest, cluster.spread(directory, digest, plan).await?));
+        }
         let mut programs = self.programs.lock().await;
         if let Some(program) = programs.get(&digest).and_then(Weak::upgrade) {
-            return Ok((digest, program));
-        }
-        if let Some(cluster) = &self.cluster {
-            let program = cluster.spread(directory, digest, plan).await?;
-            remember(&mut programs, digest, &program);
             return Ok((digest, program));
         }
         let program: Arc<dyn Program> = Arc::new(match self.room_bytes() {

@@ -4,9 +4,11 @@
 //! model decides where its fragments go. What it decides has a number, and the largest counts everywhere.
 
 mod follow;
+mod health;
 mod lead;
 mod links;
 mod program;
+pub mod view;
 
 use crate::{
     loops::models::{LoadError, Models},
@@ -17,11 +19,12 @@ use crate::{
         shelf::{BLOB, Shelf},
     },
     nouns::{Digest, ModelNews, NodeName, NodeNews, Plan, Signature, Tensor},
-    ports::{Accelerator, Device, Fabric, FabricError, Handler, ModelFormat, Program, Reach, Service, Serving},
+    ports::{Accelerator, Device, Fabric, FabricError, Handler, Memory, ModelFormat, Program, Reach, Service, Serving},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use follow::Loaded;
+use health::Health;
 use links::Links;
 use program::SpreadProgram;
 use std::{
@@ -37,6 +40,8 @@ const RUNS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const WINDOW: Duration = Duration::from_millis(200);
 /// After which a model is tried again, and who waits for one is told.
 const WAITING: Duration = Duration::from_secs(10);
+/// How often a node looks at its own memory.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What operators ask of nodes, by way of any other.
 const CONTROL: Service = Service { name: "control", reach: Reach::Cluster };
@@ -56,6 +61,7 @@ pub struct Member {
     told: Mutex<NodeNews>,
     loaded: Loaded,
     links: Links,
+    health: Health,
     /// Something of this node's own changed.
     poke: Notify,
     serving: Mutex<Vec<Serving>>,
@@ -71,20 +77,23 @@ pub struct Known {
 pub type Nodes = BTreeMap<NodeName, NodeNews>;
 
 impl Member {
-    /// Serves this node's stages and artefacts. `memory_bytes` is what fragments may hold here.
+    /// Serves this node's stages and artefacts. Fragments may hold `most_bytes` here, as far as `memory` has room.
     pub async fn join(
         fabric: Arc<dyn Fabric>,
         relay: Arc<Relay>,
         shelf: Arc<Shelf>,
         accelerator: Arc<dyn Accelerator>,
         format: Arc<dyn ModelFormat>,
-        memory_bytes: u64,
+        most_bytes: u64,
+        memory: Arc<dyn Memory>,
     ) -> Result<Arc<Self>, FabricError> {
         let serving = vec![
             fabric.serve(STAGE, relay.clone()).await?,
             fabric.serve(BLOB, shelf.clone()).await?,
             fabric.serve(PING, Arc::new(Ping)).await?,
         ];
+        let health = Health::new(most_bytes, memory);
+        let memory_bytes = health.memory_bytes(0);
         let told = NodeNews { device: accelerator.describe().to_string(), memory_bytes, ..NodeNews::default() };
         let models = Models::new(accelerator, shelf.clone(), format);
         let member = Self {
@@ -96,6 +105,7 @@ impl Member {
             told: Mutex::new(told),
             loaded: Loaded::default(),
             links: Links::default(),
+            health,
             poke: Notify::new(),
             serving: Mutex::new(serving),
         };
@@ -115,6 +125,11 @@ impl Member {
     /// This node's name.
     pub fn name(&self) -> &NodeName {
         self.fabric.name()
+    }
+
+    /// The plan of a cut model that this node has measured.
+    pub fn plan(&self, digest: &Digest) -> Option<Arc<Plan>> {
+        self.known().get(digest).map(|known| known.plan.clone())
     }
 
     /// Takes nothing new and wants to be relieved of what it has; or again not.
@@ -158,13 +173,17 @@ impl Member {
 
     /// Does what there is to do whenever a node tells something new, for ever.
     pub async fn run(self: Arc<Self>) {
-        let mut news = self.fabric.news();
+        let (mut news, mut slowdown) = (self.fabric.news(), self.relay.pace.slowdown());
         loop {
             news.borrow_and_update();
+            slowdown.borrow_and_update();
+            self.look().await;
             self.round().await;
             tokio::select! {
                 changed = news.changed() => if changed.is_err() { return },
+                Ok(()) = slowdown.changed() => {}
                 () = self.poke.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
@@ -176,8 +195,7 @@ impl Member {
             self.learn_later(digest);
         }
         self.measure_links(&nodes);
-        // Values go no further than the premises: each has spreads of its own.
-        let near = nodes.into_iter().filter(|(name, _)| name.premises() == self.name().premises()).collect();
+        let near = near(&nodes, self.name());
         self.lead(&near);
         self.follow(&near);
         if let Err(error) = self.announce().await {
@@ -251,6 +269,12 @@ impl Member {
     fn tell(&self, digest: Digest, change: impl FnOnce(&mut ModelNews)) {
         change(self.told().models.entry(digest).or_default());
     }
+}
+
+/// Nodes of the same premises: values go no further, so each has spreads of its own.
+pub fn near(nodes: &Nodes, node: &NodeName) -> Nodes {
+    let near = nodes.iter().filter(|(name, _)| name.premises() == node.premises());
+    near.map(|(name, news)| (name.clone(), news.clone())).collect()
 }
 
 /// What operators ask of this node.

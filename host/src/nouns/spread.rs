@@ -42,6 +42,9 @@ pub struct NodeNews {
     pub memory_bytes: u64,
     /// It takes nothing new, and wants to be relieved of what it has.
     pub draining: bool,
+    /// What its stages take beyond what they took before, as a part of that: 0.5 is half as long again.
+    #[serde(default)]
+    pub slowdown: f64,
     /// What is between it and others, measured from its side.
     pub links: BTreeMap<NodeName, LinkNews>,
     /// Cut models that it knows, by the digest of their plan.

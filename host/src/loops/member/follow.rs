@@ -1,6 +1,6 @@
 //! Holds this node's part of each spread, and sends requests where the latest one is ready.
 
-use super::{Known, Member, Nodes, lead::latest, lock};
+use super::{Known, Member, Nodes, lock, view::latest};
 use crate::{
     loops::models::LoadError,
     mechanisms::{
@@ -28,14 +28,18 @@ pub struct Loaded {
     learning: Mutex<HashSet<Digest>>,
     /// The spread of each model whose parts are held or being loaded.
     following: Mutex<HashMap<Digest, Epoch>>,
-    /// The spread of each model that requests go to.
-    current: Mutex<HashMap<Digest, Epoch>>,
 }
 
 impl Loaded {
     /// Whether nobody has begun with this plan yet.
     pub fn learning(&self, digest: Digest) -> bool {
         lock(&self.learning).insert(digest)
+    }
+
+    /// Fragments that are loaded, by plan.
+    pub async fn fragments(&self) -> Vec<(Digest, usize)> {
+        let fragments = self.fragments.lock().await;
+        fragments.iter().filter(|(_, program)| program.strong_count() > 0).map(|(key, _)| *key).collect()
     }
 
     /// It is to be begun again.
@@ -50,7 +54,7 @@ impl Member {
         let known: Vec<_> = self.known().iter().map(|(digest, known)| (*digest, known.clone())).collect();
         for (digest, known) in known {
             let own = self.told().models.get(&digest).and_then(|model| model.spread.clone());
-            let latest = latest(nodes, &digest, &known).cloned();
+            let latest = latest(nodes, &digest, &known.plan).cloned();
             let newest = [own, latest].into_iter().flatten().max_by(|a, b| a.epoch.cmp(&b.epoch));
             let Some(spread) = newest else { continue };
             self.tell(digest, |model| model.spread = Some(spread.clone()));
@@ -90,8 +94,9 @@ impl Member {
             programs.push(self.fragment(digest, known, index).await?);
         }
         let accelerator = self.models.accelerator.clone();
+        let needed = known.plan.needed(range.end).into_iter().cloned().collect();
         let pipeline = Pipeline::new(&known.plan.part(range), programs, accelerator.describe().clone())?;
-        Ok(Part { program: Arc::new(pipeline), accelerator })
+        Ok(Part { program: Arc::new(pipeline), accelerator, needed })
     }
 
     async fn fragment(&self, digest: Digest, known: &Known, index: usize) -> Result<Arc<dyn Program>, LoadError> {
@@ -115,11 +120,10 @@ impl Member {
         if !spread.stages.iter().all(|stage| stage.nodes.iter().any(ready)) {
             return;
         }
-        let mut current = lock(&self.loaded.current);
-        if current.get(&digest) == Some(&spread.epoch) || !self.relay.make_current(&digest, &spread.epoch) {
+        let turned = self.relay.current(&digest).is_some_and(|held| held.spread.epoch == spread.epoch);
+        if turned || !self.relay.make_current(&digest, &spread.epoch) {
             return;
         }
-        current.insert(digest, spread.epoch.clone());
         let (relay, epoch) = (self.relay.clone(), spread.epoch.clone());
         tokio::spawn(async move {
             tokio::time::sleep(GRACE).await;

@@ -168,6 +168,27 @@ pub fn place(tasks: &[Task], cluster: &Cluster, objective: Objective) -> Result<
     Ok(search.placement(&runs))
 }
 
+/// What it means that these nodes run these tasks, in this order.
+pub fn placed(tasks: &[Task], cluster: &Cluster, runs: &[(usize, Range<usize>)]) -> Placement {
+    let mut last = None;
+    let stage = |(node, range): &(usize, Range<usize>)| {
+        let run = &tasks[range.clone()];
+        let before: Option<usize> = last.replace(*node);
+        let received_bytes = before.map_or(0, |_| run[0].received_bytes);
+        let held = run.iter().map(|task| task.held_bytes).fold(0, u64::saturating_add);
+        let peak = run.iter().map(|task| task.activation_bytes).max().unwrap_or(0);
+        Stage {
+            node: *node,
+            fragments: range.clone(),
+            compute_us: cluster.nodes[*node].compute_us[range.clone()].iter().sum(),
+            receive_us: before.map_or(0.0, |before| cluster.links[before][*node].transfer_us(received_bytes)),
+            received_bytes,
+            memory_bytes: held.saturating_add(peak),
+        }
+    };
+    Placement { stages: runs.iter().map(stage).collect() }
+}
+
 /// For each kind of node, the placement with one more of it, connected as that node is.
 pub fn one_more(
     tasks: &[Task],
@@ -310,23 +331,11 @@ impl Search<'_> {
     /// Runs of classes to stages of nodes.
     fn placement(&self, runs: &[Run]) -> Placement {
         let mut used = vec![0; self.classes.len()];
-        let mut last = None;
-        let stage = |run: &Run| {
-            let tasks = &self.tasks[run.tasks.clone()];
+        let node = |run: &Run| {
             let node = self.classes.member(run.class, used[run.class]);
             used[run.class] += 1;
-            let receive_us = self.receive_us(last.replace(run.class), run.class, run.tasks.start);
-            let held = tasks.iter().map(|task| task.held_bytes).fold(0, u64::saturating_add);
-            let peak = tasks.iter().map(|task| task.activation_bytes).max().unwrap_or(0);
-            Stage {
-                node,
-                fragments: run.tasks.clone(),
-                compute_us: self.cluster.nodes[node].compute_us[run.tasks.clone()].iter().sum(),
-                receive_us,
-                received_bytes: if run.tasks.start == 0 { 0 } else { tasks[0].received_bytes },
-                memory_bytes: held.saturating_add(peak),
-            }
+            (node, run.tasks.clone())
         };
-        Placement { stages: runs.iter().map(stage).collect() }
+        placed(self.tasks, self.cluster, &runs.iter().map(node).collect::<Vec<_>>())
     }
 }

@@ -5,6 +5,7 @@
 
 mod answered;
 mod credits;
+mod pace;
 mod part;
 mod pass;
 mod sessions;
@@ -20,6 +21,7 @@ use answered::Answered;
 use async_trait::async_trait;
 use bytes::Bytes;
 use credits::Credits;
+use pace::Pace;
 pub use part::Part;
 use pass::Halt;
 use sessions::Sessions;
@@ -63,6 +65,7 @@ pub struct Relay {
     requests: Requests,
     sessions: Sessions,
     suspects: Suspects,
+    pub pace: Pace,
     /// Ticks when a spread becomes current or its nodes change.
     changed: watch::Sender<u64>,
     pub counts: Counts,
@@ -125,6 +128,7 @@ impl Relay {
             requests: Requests::default(),
             sessions: Sessions::default(),
             suspects: Suspects::default(),
+            pace: Pace::default(),
             changed: watch::Sender::default(),
             counts: Counts::default(),
         }

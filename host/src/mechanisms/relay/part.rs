@@ -5,12 +5,14 @@ use crate::{
     nouns::{Fault, Plan},
     ports::{Accelerator, Program},
 };
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 /// A stage that is loaded.
 pub struct Part {
     pub program: Arc<dyn Program>,
     pub accelerator: Arc<dyn Accelerator>,
+    /// What the stages after it take, and outputs of the model.
+    pub needed: HashSet<String>,
 }
 
 impl Part {

@@ -2,6 +2,7 @@
 
 use super::{
     Held, PING, Relay, STAGE,
+    pace::{self, Work},
     part::Part,
     sessions::Begin,
     wire::{self, Call, Outcome, Turn, Values},
@@ -13,7 +14,6 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -237,9 +237,10 @@ impl Relay {
                 Begin::Behind(steps) => return Err(Halt::Behind(steps)),
             }
         }
-        let (made, kept) = self.take_turn(&part, &values, &states, ask.deadline).await?;
-        let needed: HashSet<&String> = held.plan.needed(fragments.end);
-        let rest: Values = values.into_iter().chain(made).filter(|(name, _)| needed.contains(name)).collect();
+        let bytes = values.iter().filter_map(|(_, value)| value.spec().bytes()).sum();
+        let work = pace::work(held.digest, fragments.clone(), bytes);
+        let (made, kept) = self.take_turn(&part, work, &values, &states, ask.deadline).await?;
+        let rest: Values = values.into_iter().chain(made).filter(|(name, _)| part.needed.contains(name)).collect();
         if let Some((key, turn)) = session {
             self.sessions.end(key, turn, ask.request, kept, &rest);
         }
@@ -263,6 +264,7 @@ impl Relay {
     async fn take_turn(
         &self,
         part: &Part,
+        work: Work,
         values: &Values,
         states: &[(String, String)],
         deadline: Instant,
@@ -273,7 +275,11 @@ impl Relay {
         self.counts.queue.record(arrived.elapsed());
         let started = Instant::now();
         let made = part.run(values, states, deadline).await;
-        self.counts.compute.record(started.elapsed());
+        let took = started.elapsed();
+        self.counts.compute.record(took);
+        if made.is_ok() {
+            self.pace.note(work, took);
+        }
         made.map_err(|fault| if fault == Fault::DeviceLost { Halt::Lost } else { fault.into() })
     }
 

@@ -1,0 +1,81 @@
+//! An accelerator that takes longer when a test says so.
+
+use async_trait::async_trait;
+use burst_host::{
+    nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View},
+    ports::{Accelerator, Device, Program},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// Runs take so many times longer; 0 is as they are.
+#[derive(Clone)]
+pub struct Slow {
+    inner: Arc<dyn Accelerator>,
+    pub times: Arc<AtomicU32>,
+}
+
+impl Slow {
+    pub fn new(inner: Arc<dyn Accelerator>) -> Self {
+        Self { inner, times: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Accelerator for Slow {
+    fn describe(&self) -> &Device {
+        self.inner.describe()
+    }
+
+    fn for_account(&self, account: &Account) -> Arc<dyn Accelerator> {
+        Arc::new(Self { inner: self.inner.for_account(account), ..self.clone() })
+    }
+
+    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
+        self.inner.upload(tensor).await
+    }
+
+    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
+        self.inner.download(tensor).await
+    }
+
+    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+        self.inner.view(frame, view).await
+    }
+
+    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
+        Ok(Arc::new(Slowed { inner: self.inner.load(graph).await?, times: self.times.clone() }))
+    }
+}
+
+struct Slowed {
+    inner: Arc<dyn Program>,
+    times: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Program for Slowed {
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn device(&self) -> &Device {
+        self.inner.device()
+    }
+
+    fn for_account(self: Arc<Self>, account: &Account) -> Arc<dyn Program> {
+        Arc::new(Self { inner: self.inner.clone().for_account(account), times: self.times.clone() })
+    }
+
+    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+        let started = Instant::now();
+        let outputs = self.inner.run(inputs, deadline).await;
+        tokio::time::sleep(started.elapsed() * self.times.load(Relaxed)).await;
+        outputs
+    }
+}
