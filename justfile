@@ -66,17 +66,20 @@ _vulkan:
 
 # Another Vulkan on the CPU, from Debian's browser: strict where lavapipe is lenient
 _swiftshader:
+    @[ -e {{ swiftshader }} ] || just _unpack chromium-common target/swiftshader usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json
+
+# Files of a Debian package, without installing it
+_unpack package to +files:
     #!/usr/bin/env bash
     set -euo pipefail
-    [ ! -e {{ swiftshader }} ] || exit 0
-    command -v apt-get >/dev/null || { echo "SwiftShader comes from Debian's chromium-common; put it into target/swiftshader" >&2; exit 1; }
+    command -v apt-get >/dev/null || { echo "take from Debian's {{ package }} into {{ to }}: {{ files }}" >&2; exit 1; }
     unpacked=$(mktemp -d)
     trap 'rm -rf "$unpacked"' EXIT
     cd "$unpacked"
-    apt-get download -q chromium-common
-    dpkg-deb -x chromium-common_*.deb .
-    mkdir -p "$(dirname {{ swiftshader }})"
-    cp usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json "$(dirname {{ swiftshader }})"
+    apt-get download -q {{ package }}
+    dpkg-deb -x {{ package }}_*.deb .
+    mkdir -p "{{ justfile_directory() }}/{{ to }}"
+    cp {{ files }} "{{ justfile_directory() }}/{{ to }}"
 
 # Networks of their own for nodes, and their papers
 _nodes:
@@ -87,6 +90,7 @@ _cases: _clients
 
 _bench-tools: _clients
     @command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
+    @[ -x target/peers/bin/nats-server ] || just _unpack nats-server target/peers/bin usr/sbin/nats-server
     @[ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --no-default-features --features {{ peer_features }} --root target/peers --target-dir target/peers/build
 
 # Debian packages, as root or with sudo

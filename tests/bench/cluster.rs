@@ -1,7 +1,7 @@
 //! Models over several nodes, or larger than one: deciding who runs what, handing values over, losing a node, and
 //! weights that don't stay.
 //!
-//!     just bench cluster [--quick] [place] [paged] [handoff] [nodes]
+//!     just bench cluster [--quick] [place] [paged] [handoff] [pipeline] [scaling] [nodes]
 
 mod paged;
 // Of these, each benchmark uses a part.
@@ -11,10 +11,15 @@ mod report;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, unused_imports)]
+#[path = "../cluster.rs"]
+mod cluster;
 mod handoff;
+mod nats;
 #[allow(dead_code)]
 #[path = "../nodes.rs"]
 mod nodes;
+mod pipeline;
 #[allow(dead_code, unused_imports)]
 #[path = "../split.rs"]
 mod split;
@@ -44,6 +49,12 @@ fn main() {
     if flags.wants("handoff") {
         handoff::measure(&flags, &mut report);
     }
+    if flags.wants("pipeline") {
+        pipeline::measure(&flags, &mut report);
+    }
+    if flags.wants("scaling") {
+        pipeline::scaling(&mut report);
+    }
     if flags.wants("nodes") {
         lose(&flags, &mut report);
     }
@@ -55,16 +66,18 @@ fn main() {
 fn lose(flags: &Flags, report: &mut Report) {
     let Some(mut cluster) = nodes::Cluster::start() else { return };
     let rounds = flags.pick(3, 1000);
-    let (mut recovery, mut lost, mut duplicated) = (Vec::new(), 0, 0);
+    let (mut recovery, mut first, mut lost, mut duplicated) = (Vec::new(), Vec::new(), 0, 0);
     for round in 0..rounds {
         let became = cluster.kill(2 + round % 2);
         recovery.push(became.after(0.99).as_secs_f64() * 1e3);
+        first.push(became.first().as_secs_f64() * 1e3);
         lost += became.lost + became.wrong;
         duplicated += became.answered.len().saturating_sub(1000);
     }
     recovery.sort_by(f64::total_cmp);
     let p99 = recovery[((recovery.len() - 1) as f64 * 0.99).round() as usize];
     report.add(Row::alone("kill_recovery_p99_ms", "ms", p99, rounds * 1000));
+    report.add(Row::alone("kill_to_first_answer_ms", "ms", median(&first), first.len()));
     report.add(Row::alone("requests_lost", "requests", lost as f64, rounds * 1000));
     report.add(Row::alone("requests_duplicated", "requests", duplicated as f64, rounds * 1000));
     let freezes: Vec<f64> = (0..flags.pick(2, 10)).map(|_| cluster.freeze(3).as_secs_f64() * 1e3).collect();

@@ -1,6 +1,7 @@
 //! Values from one stage to the next: so many bytes there, an acknowledgement back.
 
 use crate::{
+    nats::Nats,
     report::{Flags, Report, Row},
     support::{block_on, papers},
 };
@@ -36,17 +37,20 @@ impl Handler for Acknowledges {
     }
 }
 
-/// Each fabric beside a bare TCP connection, one call after the other.
+/// Each fabric beside a bare TCP connection and a NATS server, one call after the other.
 pub fn measure(flags: &Flags, report: &mut Report) {
     let papers = tempfile::tempdir().unwrap();
     papers::issue(papers.path(), &NODES);
     let hub = Hub::default();
     let local = NODES.map(|name| Arc::new(hub.join(name.parse().unwrap()).unwrap()) as Arc<dyn Fabric>);
-    let tcp = block_on(zenoh(None));
-    let quic = block_on(zenoh(Some(&papers)));
+    let two = |nodes: Vec<Arc<dyn Fabric>>| <[_; 2]>::try_from(nodes).ok().unwrap();
+    let tcp = two(block_on(zenoh(&NODES, None)));
+    let quic = two(block_on(zenoh(&NODES, Some(&papers))));
+    let nats = Nats::start();
     for bytes in SIZES {
         let runs = flags.pick(20, (1 << 30) / bytes.max(1 << 20));
         let bare = bare(bytes, runs);
+        let nats = nats.as_ref().map(|nats| nats.requests(bytes, runs, ACK));
         for (name, nodes) in [("local", &local), ("zenoh", &tcp), ("zenoh-quic", &quic)] {
             let times = block_on(calls(nodes, bytes, runs));
             for (part, word) in [(0.5, "p50"), (0.99, "p99")] {
@@ -54,6 +58,11 @@ pub fn measure(flags: &Flags, report: &mut Report) {
                 let (value, peer) = (at(&times, part), at(&bare, part));
                 let row = Row { peer: "TCP", peer_value: Some(peer), ..Row::alone(metric, "us", value, runs) };
                 report.add(row);
+                if let Some(nats) = &nats {
+                    let metric = format!("handoff_{name}_{bytes}_{word}_us_nats");
+                    let row = Row::alone(metric, "us", value, runs);
+                    report.add(Row { peer: "NATS", peer_value: Some(at(nats, part)), ..row });
+                }
             }
         }
     }
@@ -82,28 +91,31 @@ async fn calls(nodes: &[Arc<dyn Fabric>; 2], bytes: usize, runs: usize) -> Vec<f
     times
 }
 
-async fn zenoh(papers: Option<&TempDir>) -> [Arc<dyn Fabric>; 2] {
+/// Nodes on the loopback, joined by TCP or, with papers, by QUIC.
+pub async fn zenoh(names: &[&str], papers: Option<&TempDir>) -> Vec<Arc<dyn Fabric>> {
     let protocol = if papers.is_some() { "quic" } else { "tcp" };
     let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = [free(), free()].map(|port| format!("{protocol}/127.0.0.1:{port}"));
-    let members: Vec<NodeName> = NODES.iter().map(|name| name.parse().unwrap()).collect();
-    let options = |node: usize| Options {
-        cluster: protocol.into(),
-        name: members[node].clone(),
-        listen: vec![listen[node].clone()],
-        join: listen[..node].to_vec(),
-        discover: false,
-        lease_ms: NonZeroU64::new(1000).unwrap(),
-        tls: papers.map(|papers| Tls {
-            authority: papers.path().join("authority.pem"),
-            certificate: papers.path().join(format!("{}.pem", NODES[node])),
-            key: papers.path().join(format!("{}.key", NODES[node])),
-        }),
-        members: members.clone(),
-    };
-    let first = ZenohFabric::join(options(0)).await.unwrap();
-    let second = ZenohFabric::join(options(1)).await.unwrap();
-    [Arc::new(first), Arc::new(second)]
+    let listen: Vec<String> = names.iter().map(|_| format!("{protocol}/127.0.0.1:{}", free())).collect();
+    let members: Vec<NodeName> = names.iter().map(|name| name.parse().unwrap()).collect();
+    let mut nodes: Vec<Arc<dyn Fabric>> = Vec::new();
+    for (node, name) in names.iter().enumerate() {
+        let options = Options {
+            cluster: protocol.into(),
+            name: members[node].clone(),
+            listen: vec![listen[node].clone()],
+            join: listen[..node].to_vec(),
+            discover: false,
+            lease_ms: NonZeroU64::new(1000).unwrap(),
+            tls: papers.map(|papers| Tls {
+                authority: papers.path().join("authority.pem"),
+                certificate: papers.path().join(format!("{name}.pem")),
+                key: papers.path().join(format!("{name}.key")),
+            }),
+            members: members.clone(),
+        };
+        nodes.push(Arc::new(ZenohFabric::join(options).await.unwrap()));
+    }
+    nodes
 }
 
 /// What the kernel alone takes.

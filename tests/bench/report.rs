@@ -42,7 +42,7 @@ impl Flags {
     }
 }
 
-const RATES: [&str; 3] = ["req/s", "GFLOP/s", "GB/s"];
+const RATES: [&str; 4] = ["req/s", "GFLOP/s", "GB/s", "%"];
 
 /// One measured figure, and the same of a peer.
 pub struct Row {
