@@ -2,7 +2,7 @@
 
 use crate::{
     split::{answer, cut, load, model, models, plan, same},
-    support::{block_on, cpu, slow::Slow},
+    support::{block_on, cpu, root, slow::Slow},
 };
 use burst_adapters::{fabric::Hub, onnx::Onnx, registry::Directory};
 use burst_host::{
@@ -25,7 +25,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -45,8 +45,8 @@ impl Memory for Room {
 pub struct Node {
     pub member: Arc<Member>,
     memory: Arc<Room>,
-    /// How much longer it takes.
-    pub slow: Arc<AtomicU32>,
+    /// How long it sleeps after each run.
+    pub pause_ms: Arc<AtomicU64>,
     running: JoinHandle<()>,
     _shelf: TempDir,
 }
@@ -60,11 +60,11 @@ impl Node {
         let shelf = Arc::new(Shelf::open(registry, fabric.clone(), directory.path()).unwrap());
         let memory = Arc::new(Room(AtomicU64::new(u64::MAX)));
         let (slow, room) = (Slow::new(cpu()), memory.clone());
-        let times = slow.times.clone();
+        let pause_ms = slow.pause_ms.clone();
         let joined = Member::join(fabric, relay, shelf, Arc::new(slow), Arc::new(Onnx), memory_bytes, room);
         let member = joined.await.unwrap();
         let running = tokio::spawn(member.clone().run());
-        Self { member, memory, slow: times, running, _shelf: directory }
+        Self { member, memory, pause_ms, running, _shelf: directory }
     }
 
     pub async fn spread(&self, directory: &Path) -> Arc<dyn Program> {
@@ -253,7 +253,7 @@ fn a_node_can_be_relieved() {
 }
 
 #[test]
-fn a_node_that_fills_up_is_relieved() {
+fn a_node_that_fills_up_holds_less() {
     let Some(model) = model("minilm_l6_s128") else { return };
     let directory = cut(&model, ["--parts", "6"]);
     let whole = load(&models(cpu()), &model).unwrap();
@@ -263,36 +263,46 @@ fn a_node_that_fills_up_is_relieved() {
         let nodes = nodes(&hub, &plan(&directory), 0.8).await;
         let program = nodes[0].spread(directory.path()).await;
         let full = name("b.hall");
-        until(&nodes, &directory, |spread| spread.nodes().any(|node| *node == full)).await;
+        let held = |spread: &Spread| spread.of(&full).map(|stage| spread.stages[stage].fragments.len()).sum::<usize>();
+        until(&nodes, &directory, |spread| held(spread) > 0).await;
+        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        let before = held(&nodes[0].member.relay.current(&digest).unwrap().spread);
         nodes[1].memory.0.store(0, Relaxed);
-        until(&nodes, &directory, |spread| spread.nodes().all(|node| *node != full)).await;
-        same(&answer(&*cpu(), &*program, &model).await, &expected, "without the full one");
+        until(&nodes, &directory, |spread| held(spread) < before).await;
+        same(&answer(&*cpu(), &*program, &model).await, &expected, "with less on the full one");
     });
 }
 
+/// What nodes take is what they sleep, so that nothing else on this machine decides.
 #[test]
 fn a_node_that_becomes_slow_is_relieved() {
-    let Some(model) = model("minilm_l6_s128") else { return };
-    let directory = cut(&model, ["--parts", "6"]);
-    let whole = load(&models(cpu()), &model).unwrap();
+    const USUAL_MS: u64 = 20;
+    let directory = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
     block_on(async {
-        let expected = answer(&*cpu(), &*whole, &model).await;
         let hub = Hub::default();
-        let nodes = nodes(&hub, &plan(&directory), 1.5).await;
+        let nodes = nodes(&hub, &plan(&directory), 3.0).await;
+        nodes.iter().for_each(|node| node.pause_ms.store(USUAL_MS, Relaxed));
         let program = nodes[0].spread(directory.path()).await;
         let slow = name("b.hall");
         let computes = |spread: &Spread| spread.stages.iter().any(|stage| stage.nodes[0] == slow);
         until(&nodes, &directory, computes).await;
-        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
-        let current = || nodes[0].member.relay.current(&digest).unwrap();
+        let ask = async || {
+            let image = Tensor::from_slice(Element::Fp32, [1, 1, 8, 8], &[7.0f32; 64]).unwrap();
+            program.run(vec![image], Instant::now() + Duration::from_secs(60)).await.unwrap()
+        };
+        let expected = ask().await;
         let begun = Instant::now();
-        // At its usual pace first, then at a tenth of it.
-        while computes(&current().spread) {
-            nodes[1].slow.store(if begun.elapsed() > Duration::from_secs(6) { 9 } else { 0 }, Relaxed);
-            same(&answer(&*cpu(), &*program, &model).await, &expected, "meanwhile");
-            assert!(begun.elapsed() < Duration::from_secs(120), "it still computes: {:?}", current().spread);
+        while begun.elapsed() < Duration::from_secs(5) {
+            same(&ask().await, &expected, "at the usual pace");
+        }
+        assert_eq!(nodes[0].member.nodes()[&slow].slowdown, 0.0);
+        nodes[1].pause_ms.store(10 * USUAL_MS, Relaxed);
+        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        while computes(&nodes[0].member.relay.current(&digest).unwrap().spread) {
+            same(&ask().await, &expected, "at a tenth of it");
+            assert!(begun.elapsed() < Duration::from_secs(100), "{:?}", nodes[0].member.nodes());
         }
         assert!(nodes[0].member.nodes()[&slow].slowdown > 1.0);
-        same(&answer(&*cpu(), &*program, &model).await, &expected, "without the slow one");
+        same(&ask().await, &expected, "without the slow one");
     });
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use burst_adapters::gpu::{GpuAccelerator, Wanted};
 use burst_host::{
-    loops::serve::ServeError,
+    loops::serve::{Request, ServeError, Service},
     nouns::{Element, Tensor},
     ports::{Accelerator, DeviceKind},
 };
@@ -153,14 +153,20 @@ fn a_driver_that_is_taken_away_is_a_fault_until_it_is_back() {
 fn guests_share_a_model() {
     let Some(gpu) = gpu() else { return };
     block_on(async {
-        let deployer = deployer_on(gpu.clone(), None);
-        let config = config(&guest("digits"), DIGITS);
-        let compile = || async { deployer.compile(&config, BTreeMap::new()).await.unwrap() };
-        let first = compile().await;
+        let (deployer, service) = (deployer_on(gpu.clone(), None), Service::default());
+        for name in ["one", "two"] {
+            let guest = deployer.deploy(name, &config(&guest("digits"), DIGITS), BTreeMap::new()).await.unwrap();
+            service.insert(Arc::new(guest));
+        }
+        let ask = async |guest: &str| {
+            let inputs = vec![("image".into(), image())];
+            service.answer(Request { guest: guest.into(), inputs, timeout: None }).await.unwrap();
+        };
+        ask("one").await;
+        ask("one").await;
         let held = gpu.held_bytes();
-        let second = compile().await;
+        ask("two").await;
         assert!(held > Some(0) && gpu.held_bytes() == held, "{held:?}, then {:?}", gpu.held_bytes());
-        drop((first, second));
     });
 }
 

@@ -22,8 +22,8 @@ use std::{
 use tempfile::TempDir;
 
 const NAMES: [&str; 4] = ["a.hall", "b.hall", "c.hall", "d.hall"];
-/// Each node takes so many times longer than this machine and sleeps meanwhile: four share two cores.
-const SLOWED: u32 = 9;
+/// Each node sleeps so long after each run: four share two cores.
+const PAUSE_MS: u64 = 40;
 /// Requests on their way, for each stage.
 const DEPTH: usize = 2;
 const COUNTS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -40,10 +40,10 @@ async fn efficiency(flags: &Flags, report: &mut Report, model: &Path, stages: us
     let directory = cut(model, ["--parts", &stages.to_string()]);
     let begun = Instant::now();
     let nodes = join(&NAMES[..stages], &plan(&directory)).await;
+    nodes.iter().for_each(|node| node.pause_ms.store(PAUSE_MS, Relaxed));
     let program = nodes[0].spread(directory.path()).await;
     until(&nodes, &directory, |spread| spread.stages.len() == stages).await;
     let joined = begun.elapsed().as_secs_f64();
-    nodes.iter().for_each(|node| node.slow.store(SLOWED, Relaxed));
     let (accelerator, requests) = (cpu(), flags.pick(10, 150));
     let run = |_| answer(&*accelerator, &*program, model);
     stream::iter(0..DEPTH * stages).map(run).buffer_unordered(DEPTH * stages).count().await;

@@ -8,21 +8,21 @@ use burst_host::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-/// Runs take so many times longer; 0 is as they are.
+/// Sleeps for so many milliseconds after each run.
 #[derive(Clone)]
 pub struct Slow {
     inner: Arc<dyn Accelerator>,
-    pub times: Arc<AtomicU32>,
+    pub pause_ms: Arc<AtomicU64>,
 }
 
 impl Slow {
     pub fn new(inner: Arc<dyn Accelerator>) -> Self {
-        Self { inner, times: Arc::default() }
+        Self { inner, pause_ms: Arc::default() }
     }
 }
 
@@ -49,13 +49,13 @@ impl Accelerator for Slow {
     }
 
     async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        Ok(Arc::new(Slowed { inner: self.inner.load(graph).await?, times: self.times.clone() }))
+        Ok(Arc::new(Slowed { inner: self.inner.load(graph).await?, pause_ms: self.pause_ms.clone() }))
     }
 }
 
 struct Slowed {
     inner: Arc<dyn Program>,
-    times: Arc<AtomicU32>,
+    pause_ms: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -69,13 +69,12 @@ impl Program for Slowed {
     }
 
     fn for_account(self: Arc<Self>, account: &Account) -> Arc<dyn Program> {
-        Arc::new(Self { inner: self.inner.clone().for_account(account), times: self.times.clone() })
+        Arc::new(Self { inner: self.inner.clone().for_account(account), pause_ms: self.pause_ms.clone() })
     }
 
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        let started = Instant::now();
         let outputs = self.inner.run(inputs, deadline).await;
-        tokio::time::sleep(started.elapsed() * self.times.load(Relaxed)).await;
+        tokio::time::sleep(Duration::from_millis(self.pause_ms.load(Relaxed))).await;
         outputs
     }
 }

@@ -18,6 +18,9 @@ use std::{cmp::Ordering, ops::Range};
 const BEAM_NARROW: usize = 4;
 const BEAM_WIDE: usize = 32;
 
+/// Sums of the same times in another order differ by less than this part of them.
+const ROUNDING: f64 = 1e-12;
+
 /// One fragment, as placement sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Task {
@@ -298,11 +301,12 @@ impl Search<'_> {
 
     /// No way on from here costs less. `left` nodes are not used yet.
     fn prospect(&self, cost: Cost, done: usize, left: usize) -> f64 {
-        match self.objective {
+        let least = match self.objective {
             Objective::Throughput if self.rest_us[done] == 0.0 => cost.0,
             Objective::Throughput => cost.0.max(self.rest_us[done] / left as f64),
             Objective::Latency => cost.0 + self.rest_us[done],
-        }
+        };
+        least * (1.0 - ROUNDING)
     }
 
     fn node(&self, class: usize) -> &Node {
