@@ -58,7 +58,9 @@ impl Sessions {
     pub fn begin(&self, key: &PartKey, turn: Turn, request: u128) -> Begin {
         let mut kept = lock(&self.kept);
         match kept.get(key) {
-            Some(kept) if kept.steps == turn.step + 1 && kept.last.0 == request => Begin::Again(kept.last.1.clone()),
+            Some(kept) if Some(kept.steps) == turn.next() && kept.last.0 == request => {
+                Begin::Again(kept.last.1.clone())
+            }
             _ if turn.step == 0 => Begin::With(Vec::new()),
             Some(kept) if kept.steps == turn.step => Begin::With(kept.states.clone()),
             Some(kept) if kept.steps < turn.step => Begin::Behind(kept.steps),
@@ -68,8 +70,9 @@ impl Sessions {
 
     /// Keeps the states after a step, and what it passed on.
     pub fn end(&self, key: PartKey, turn: Turn, request: u128, states: Vec<(String, Tensor)>, rest: &Values) {
-        let kept = Kept { steps: turn.step + 1, states, last: (request, rest.clone()) };
-        lock(&self.kept).insert(key, kept);
+        // Where there is no number for the next step there is no next step.
+        let Some(steps) = turn.next() else { return };
+        lock(&self.kept).insert(key, Kept { steps, states, last: (request, rest.clone()) });
     }
 
     /// Keeps what goes over a cut; `false` where the steps before it are not known here.
@@ -175,6 +178,14 @@ mod tests {
         sessions.end(part(), turn(1), 2, Vec::new(), &Vec::new());
         // The same step for another request: the states are gone on.
         assert!(matches!(sessions.begin(&part(), turn(1), 3), Begin::Behind(0)));
+    }
+
+    #[test]
+    fn the_last_step_of_all_has_none_after_it() {
+        let sessions = Sessions::default();
+        assert!(matches!(sessions.begin(&part(), turn(u64::MAX), 1), Begin::Behind(0)));
+        sessions.end(part(), turn(u64::MAX), 1, Vec::new(), &Vec::new());
+        assert!(matches!(sessions.begin(&part(), turn(u64::MAX), 1), Begin::Behind(0)));
     }
 
     #[test]

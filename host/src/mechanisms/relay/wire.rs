@@ -34,6 +34,13 @@ pub struct Turn {
     pub replay: bool,
 }
 
+impl Turn {
+    /// Steps after this one; another node may have said any number.
+    pub fn next(&self) -> Option<u64> {
+        self.step.checked_add(1)
+    }
+}
+
 /// What becomes of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
