@@ -7,7 +7,7 @@ use super::{
     run::pair,
 };
 use burst_host::{
-    mechanisms::measure::{measure, zeros},
+    mechanisms::measure::measure,
     nouns::{Digest, Manifest, Measured, Plan, Profile, manifest::AcceleratorChoice},
 };
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -63,7 +63,7 @@ impl Measure {
                 .wrap_err_with(named)?;
             let mut inputs = Vec::new();
             for port in &program.signature().inputs {
-                let value = values.get(&port.name).cloned().map_or_else(|| zeros(port), Ok);
+                let value = values.get(&port.name).cloned().map_or_else(|| port.zeros(|_| 1), Ok);
                 let help = || format!("give it with --input {}=file.npy", port.name);
                 let value = value.map_err(|fault| miette!(help = help(), "{fault}"))?;
                 inputs.push(models.accelerator.upload(value).await.into_diagnostic()?);

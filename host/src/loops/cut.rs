@@ -6,7 +6,7 @@ use crate::{
         paging::{Loader, Rest, Share, Sheet, copies},
         pipeline::Pipeline,
     },
-    nouns::{Digest, Fragment, Plan, PlanError},
+    nouns::{Digest, Fragment, Graph, Plan, PlanError},
     ports::{Accelerator, Artefact, Program},
 };
 use std::sync::{Arc, Weak};
@@ -28,12 +28,18 @@ impl Models {
         fragment: &Fragment,
         accelerator: &dyn Accelerator,
     ) -> Result<Arc<dyn Program>, LoadError> {
-        let loaded = async {
+        let graph = self.fragment_graph(directory, fragment).await?;
+        accelerator.load(&graph).await.map_err(|fault| named(fragment)(fault.into()))
+    }
+
+    /// The same, read and not loaded.
+    pub async fn fragment_graph(&self, directory: &str, fragment: &Fragment) -> Result<Graph, LoadError> {
+        let read = async {
             let model = self.fragment_model(directory, fragment).await?;
             let (_, blobs) = self.blobs(&model, directory).await?;
-            Ok(accelerator.load(&self.decode(model, blobs).await?).await?)
+            self.decode(model, blobs).await
         };
-        loaded.await.map_err(named(fragment))
+        read.await.map_err(named(fragment))
     }
 
     async fn fragment_model(&self, directory: &str, fragment: &Fragment) -> Result<Artefact, LoadError> {

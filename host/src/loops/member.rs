@@ -13,7 +13,7 @@ pub mod view;
 use crate::{
     loops::models::{LoadError, Models},
     mechanisms::{
-        measure::{measure, zeros},
+        measure::measure,
         pipeline::Pipeline,
         relay::{PING, Ping, Relay, STAGE},
         shelf::{BLOB, Shelf},
@@ -77,7 +77,8 @@ pub struct Known {
 pub type Nodes = BTreeMap<NodeName, NodeNews>;
 
 impl Member {
-    /// Serves this node's stages and artefacts. Fragments may hold `most_bytes` here, as far as `memory` has room.
+    /// Serves this node's stages and artefacts. Fragments may hold `most_bytes` here, as far as `memory` has room; with
+    /// none it is a way in and no more: nothing is measured or placed here.
     pub async fn join(
         fabric: Arc<dyn Fabric>,
         relay: Arc<Relay>,
@@ -191,8 +192,8 @@ impl Member {
     async fn round(self: &Arc<Self>) {
         let nodes = self.nodes();
         let models: Vec<Digest> = nodes.values().flat_map(|node| node.models.keys().copied()).collect();
-        for digest in models {
-            self.learn_later(digest);
+        if !self.holds_nothing() {
+            models.into_iter().for_each(|digest| self.learn_later(digest));
         }
         self.measure_links(&nodes);
         let near = near(&nodes, self.name());
@@ -220,13 +221,37 @@ impl Member {
         });
     }
 
-    /// Fetches and measures every fragment of a model, one after the other: none has to fit beside another.
+    /// Fetches and measures a model.
     async fn learn(&self, digest: Digest) -> Result<Arc<Known>, LoadError> {
         self.loaded.learning(digest);
         if let Some(known) = self.known().get(&digest) {
             return Ok(known.clone());
         }
         let plan = self.shelf.plan(&digest).await?;
+        let (compute_us, signatures) = match self.holds_nothing() {
+            true => (Vec::new(), self.read(digest, &plan).await?),
+            false => self.measure(digest, &plan).await?,
+        };
+        let signature = Pipeline::signature(&plan, &signatures);
+        let known = Arc::new(Known { plan, signature });
+        self.known().insert(digest, known.clone());
+        self.told().models.entry(digest).or_default().compute_us = compute_us;
+        tracing::info!(model = %known.plan.model, fragments = known.plan.fragments.len(), "learnt");
+        Ok(known)
+    }
+
+    /// What the fragments of a model take and yield, without loading any.
+    async fn read(&self, digest: Digest, plan: &Plan) -> Result<Vec<Signature>, LoadError> {
+        let mut signatures = Vec::new();
+        for fragment in &plan.fragments {
+            let graph = self.models.fragment_graph(&digest.to_string(), fragment).await?;
+            signatures.push(Signature { inputs: graph.inputs, outputs: graph.outputs });
+        }
+        Ok(signatures)
+    }
+
+    /// How long every fragment of a model takes here, one after the other: none has to fit beside another.
+    async fn measure(&self, digest: Digest, plan: &Plan) -> Result<(Vec<f64>, Vec<Signature>), LoadError> {
         let mut values: HashMap<String, Tensor> = HashMap::new();
         let (mut compute_us, mut signatures) = (Vec::new(), Vec::new());
         for fragment in &plan.fragments {
@@ -234,7 +259,7 @@ impl Member {
             let signature = program.signature().clone();
             let mut inputs = Vec::new();
             for port in &signature.inputs {
-                let value = values.get(&port.name).cloned().map_or_else(|| zeros(port), Ok)?;
+                let value = values.get(&port.name).cloned().map_or_else(|| port.zeros(|_| 1), Ok)?;
                 inputs.push(self.models.accelerator.upload(value).await?);
             }
             let (measured, outputs) = measure(&*program, inputs, RUNS, WINDOW).await?;
@@ -242,12 +267,11 @@ impl Member {
             values.extend(signature.outputs.iter().map(|port| port.name.clone()).zip(outputs));
             signatures.push(signature);
         }
-        let signature = Pipeline::signature(&plan, &signatures);
-        let known = Arc::new(Known { plan, signature });
-        self.known().insert(digest, known.clone());
-        self.told().models.entry(digest).or_default().compute_us = compute_us;
-        tracing::info!(model = %known.plan.model, fragments = known.plan.fragments.len(), "measured");
-        Ok(known)
+        Ok((compute_us, signatures))
+    }
+
+    fn holds_nothing(&self) -> bool {
+        self.told().memory_bytes == 0
     }
 
     /// Tells what changed, if anything did.

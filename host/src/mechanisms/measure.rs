@@ -1,7 +1,7 @@
 //! How long a program takes here: what places are chosen by.
 
 use crate::{
-    nouns::{Extent, Fault, Measured, Port, Spec, Tensor},
+    nouns::{Fault, Measured, Tensor},
     ports::Program,
 };
 use std::{
@@ -37,18 +37,4 @@ pub async fn measure(
     times.sort_by(f64::total_cmp);
     let at = |part: f64| times.get((part * (times.len() - 1) as f64).round() as usize).copied().unwrap_or_default();
     Ok((Measured { compute_us: at(0.5), compute_p90_us: at(0.9), runs: times.len() }, outputs))
-}
-
-/// Zeros that fit a port, one for each open extent; `Invalid` where the port does not say what it takes.
-pub fn zeros(port: &Port) -> Result<Tensor, Fault> {
-    let unknown = || Fault::Invalid(format!("`{port}` does not say what it takes"));
-    let extents = port.shape.as_ref().ok_or_else(unknown)?.iter().map(|extent| match extent {
-        Extent::Fixed(fixed) => *fixed,
-        Extent::Named(_) | Extent::Any => 1,
-    });
-    let invalid = |error: crate::nouns::ShapeError| Fault::Invalid(error.to_string());
-    let spec = Spec::new(port.element.ok_or_else(unknown)?, extents.collect::<Vec<_>>()).map_err(invalid)?;
-    // A byte string of nothing is four bytes of length.
-    let bytes = spec.bytes().unwrap_or(4 * spec.shape.elements());
-    Tensor::host(spec, vec![0; bytes]).map_err(invalid)
 }

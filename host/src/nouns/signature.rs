@@ -1,6 +1,6 @@
 //! The named inputs and outputs of a model or a guest.
 
-use super::{Element, Fault, Spec, Tensor};
+use super::{Element, Fault, ShapeError, Spec, Tensor};
 use std::{collections::HashMap, fmt};
 
 /// One axis of a port.
@@ -50,6 +50,19 @@ impl Port {
     pub fn exactly(name: &str, spec: &Spec) -> Self {
         let shape = spec.shape.extents().iter().map(|&extent| Extent::Fixed(extent)).collect();
         Self { name: name.into(), element: Some(spec.element), shape: Some(shape), optional: false }
+    }
+
+    /// Zeros that fit; `open` says how long an axis is that may be of any length. `Unsupported` where the port does not
+    /// say what it takes.
+    pub fn zeros(&self, open: impl Fn(&Extent) -> usize) -> Result<Tensor, Fault> {
+        let unknown = || Fault::Unsupported(format!("`{self}` does not say what it takes"));
+        let extent = |extent: &Extent| if let Extent::Fixed(fixed) = extent { *fixed } else { open(extent) };
+        let extents: Vec<usize> = self.shape.as_ref().ok_or_else(unknown)?.iter().map(extent).collect();
+        let invalid = |error: ShapeError| Fault::Invalid(error.to_string());
+        let spec = Spec::new(self.element.ok_or_else(unknown)?, extents).map_err(invalid)?;
+        // A byte string of nothing is four bytes of length.
+        let bytes = spec.bytes().unwrap_or(4 * spec.shape.elements());
+        Tensor::host(spec, vec![0; bytes]).map_err(invalid)
     }
 
     /// Whether a tensor of this spec may be put here.
@@ -120,6 +133,19 @@ impl Signature {
             let output = Self::state_output(&input.name)?;
             Some((input, self.outputs.iter().find(|port| port.name == output)?))
         })
+    }
+
+    /// The inputs that a step of a session is given: all but the states.
+    pub fn step_inputs(&self) -> Vec<Port> {
+        let state = |port: &&Port| self.states().any(|(state, _)| state.name == port.name);
+        self.inputs.iter().filter(|port| !state(port)).cloned().collect()
+    }
+
+    /// The same signature where states may be left out, as they are in a sequence.
+    pub fn with_optional_states(mut self) -> Self {
+        let states: Vec<String> = self.states().map(|(state, _)| state.name.clone()).collect();
+        self.inputs.iter_mut().for_each(|port| port.optional |= states.contains(&port.name));
+        self
     }
 
     /// `Unsupported` with the name of the port that no guest can give or take.
