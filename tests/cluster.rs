@@ -15,7 +15,7 @@ use burst_host::{
         session,
         shelf::Shelf,
     },
-    nouns::{Digest, Element, Epoch, Fault, NodeName, NodeNews, Plan, Spread, Tensor},
+    nouns::{Digest, Element, Epoch, Fault, Ledger, NodeName, NodeNews, Plan, Spread, Tensor},
     ports::{Fabric, Memory, Program, Session},
 };
 use bytes::Bytes;
@@ -159,7 +159,7 @@ fn states_are_replayed_where_they_were_lost() {
     let directory = cut(&model, ["--parts", "8"]);
     let whole = load(&models(cpu()), &model).unwrap();
     block_on(async {
-        let expected = steps(&mut *session::open(whole), 12, |_| {}).await;
+        let expected = steps(&mut *session::open(whole, &Ledger::unlimited()), 12, |_| {}).await;
         let hub = Hub::default();
         let nodes = nodes(&hub, &plan(&directory), 0.8).await;
         let program = nodes[0].spread(directory.path()).await;
@@ -169,7 +169,7 @@ fn states_are_replayed_where_they_were_lost() {
                 hub.remove(&name("b.hall"));
             }
         };
-        let found = steps(&mut *session::open(program), 12, gone).await;
+        let found = steps(&mut *session::open(program, &Ledger::unlimited()), 12, gone).await;
         for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
             same(found, expected, &format!("step {step}"));
         }

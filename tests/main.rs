@@ -18,6 +18,7 @@ mod place;
 mod pool;
 mod prepare;
 mod program;
+mod sequences;
 mod serving;
 mod silence;
 mod split;

@@ -2,134 +2,23 @@
 
 use crate::{
     split::{cut, load, models},
-    support::{Burst, block_on, cpu, guest, net::Net, papers, request, root},
+    support::{
+        Burst, block_on,
+        cluster::{Cluster, NAMES, Served},
+        cpu, guest, request, root,
+    },
 };
 use burst_host::nouns::{Element, Tensor};
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
-
-/// A cluster of processes that spread the model of the digits.
-pub struct Cluster {
-    net: Arc<Net>,
-    directory: TempDir,
-    /// From node 1 on.
-    processes: Vec<Option<Child>>,
-}
-
-const NAMES: [&str; 3] = ["one.hall", "two.hall", "three.hall"];
-
-impl Cluster {
-    pub fn start() -> Option<Self> {
-        let net = Arc::new(Net::new(NAMES.len())?);
-        let directory = tempfile::tempdir().unwrap();
-        papers::issue(directory.path(), &NAMES);
-        let model = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
-        copy(model.path(), &directory.path().join("model"));
-        fs::copy(root().join(guest("digits")), directory.path().join("digits.wasm")).unwrap();
-        let mut cluster = Self { net, directory, processes: NAMES.iter().map(|_| None).collect() };
-        (1..=NAMES.len()).for_each(|node| cluster.run(node));
-        (1..=NAMES.len()).for_each(|node| cluster.wait(node));
-        Some(cluster)
-    }
-
-    fn manifest(&self, node: usize) -> String {
-        let name = NAMES[node - 1];
-        let join: Vec<_> = (1..node).map(|other| format!("quic/{}:7447", Net::address(other))).collect();
-        // Room for the fragment of its own, and for that of another node.
-        let memory = 5 * (2 << 20) / 2;
-        format!(
-            r#"
-            accelerator = "cpu"
-            server = {{ http = "127.0.0.1:8000", metrics = "127.0.0.1:8002" }}
-            [cluster]
-            node = "{name}"
-            listen = ["quic/{address}:7447"]
-            join = {join:?}
-            members = {NAMES:?}
-            tls = {{ authority = "authority.pem", certificate = "{name}.pem", key = "{name}.key" }}
-            memory_max_bytes = {memory}
-            [guests.digits]
-            component = "digits.wasm"
-            models.digits = "model"
-            pool = {{ ready = 8, max = 64 }}
-            limits = {{ deadline_ms = 30000 }}
-            "#,
-            address = Net::address(node)
-        )
-    }
-
-    fn run(&mut self, node: usize) {
-        let manifest = self.directory.path().join(format!("{node}.toml"));
-        fs::write(&manifest, self.manifest(node)).unwrap();
-        let cache = self.directory.path().join(format!("cache-{node}"));
-        let burst = Burst::command(&cache);
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.net.name(node)]).arg(burst.get_program());
-        command.args(["serve"]).arg(&manifest).env("XDG_CACHE_HOME", &cache).stdin(Stdio::null());
-        let log = fs::File::options().create(true).append(true).open(self.directory.path().join(format!("{node}.log")));
-        self.processes[node - 1] = Some(command.stderr(log.unwrap()).spawn().unwrap());
-    }
-
-    /// Until a node answers.
-    fn wait(&self, node: usize) {
-        let until = Instant::now() + Duration::from_secs(120);
-        while self.ask(node, 0).as_ref() != Some(&expected()[0]) {
-            assert!(Instant::now() < until, "node {node} does not answer:\n{}", self.logs());
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn logs(&self) -> String {
-        let log = |node| fs::read_to_string(self.directory.path().join(format!("{node}.log"))).unwrap_or_default();
-        (1..=NAMES.len()).map(|node| format!("--- node {node}\n{}", log(node))).collect()
-    }
-
-    fn ask(&self, node: usize, image: usize) -> Option<Vec<f32>> {
-        let net = self.net.clone();
-        thread::spawn(move || {
-            net.enter(node);
-            ask(image)
-        })
-        .join()
-        .unwrap()
-    }
-
-    /// What an operator's command says on a node.
-    fn told(&self, node: usize, arguments: &[&str]) -> String {
-        let burst = Burst::command(self.directory.path());
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.net.name(node)]).arg(burst.get_program()).args(arguments);
-        let output = command.output().unwrap();
-        let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        assert!(output.status.success(), "{arguments:?}: {told}");
-        told
-    }
-
-    fn signal(&self, node: usize, signal: i32) {
-        let child = self.processes[node - 1].as_ref().unwrap();
-        // SAFETY: signals a child that this value owns and has not waited for.
-        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.processes.iter_mut().flatten() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
 
 /// Images that are asked for, in turns.
 const IMAGES: usize = 16;
@@ -157,7 +46,7 @@ fn ask(index: usize) -> Option<Vec<f32>> {
     let data = image(index % IMAGES);
     let body = format!(r#"{{"inputs":[{{"name":"image","datatype":"FP32","shape":[1,1,8,8],"data":{data:?}}}]}}"#);
     let head = format!(
-        "POST /v2/models/digits/infer HTTP/1.1\r\nhost: burst\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /v2/models/guest/infer HTTP/1.1\r\nhost: burst\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     let address = "127.0.0.1:8000".parse().unwrap();
@@ -199,6 +88,38 @@ impl Became {
 }
 
 impl Cluster {
+    /// The model of the digits, in three fragments.
+    pub fn start() -> Option<Self> {
+        let cluster = Self::serving(Served {
+            model: cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]),
+            component: root().join(guest("digits")),
+            guest: "models.digits = \"model\"\npool = { ready = 8, max = 64 }\nlimits = { deadline_ms = 30000 }",
+            // Room for the fragment of its own, and for that of another node.
+            memory_bytes: 5 * (2 << 20) / 2,
+        })?;
+        (1..=NAMES.len()).for_each(|node| cluster.wait(node));
+        Some(cluster)
+    }
+
+    /// Until a node answers.
+    fn wait(&self, node: usize) {
+        let until = Instant::now() + Duration::from_secs(120);
+        while self.ask(node, 0).as_ref() != Some(&expected()[0]) {
+            assert!(Instant::now() < until, "node {node} does not answer:\n{}", self.logs());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn ask(&self, node: usize, image: usize) -> Option<Vec<f32>> {
+        let net = self.net.clone();
+        thread::spawn(move || {
+            net.enter(node);
+            ask(image)
+        })
+        .join()
+        .unwrap()
+    }
+
     /// Sends so many requests to a node at once, and disturbs the cluster when half of them are on their way.
     pub fn burst(&mut self, node: usize, count: usize, disturb: impl FnOnce(&mut Self)) -> Became {
         let (lost, wrong, sent) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -265,22 +186,9 @@ impl Cluster {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// How often a node is killed: more where nobody waits.
 fn rounds() -> usize {
-    if std::env::var_os("CI").is_some() { 20 } else { 3 }
+    if std::env::var_os("CI").is_some() { 100 } else { 3 }
 }
 
 #[test]
@@ -305,18 +213,29 @@ fn no_request_is_lost_with_a_node() {
     cluster.wait(2);
 }
 
+/// What an operator's command says on a node.
+fn told(cluster: &Cluster, node: usize, arguments: &[&str]) -> String {
+    let cache = tempfile::tempdir().unwrap();
+    let program = Burst::command(cache.path());
+    let output = cluster.command(node, Path::new(program.get_program())).args(arguments).output().unwrap();
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    told
+}
+
 #[test]
 fn operators_see_who_runs_what() {
     let Some(cluster) = Cluster::start() else { return };
-    let listed = cluster.told(2, &["nodes"]);
+    let listed = told(&cluster, 2, &["nodes"]);
     NAMES.iter().for_each(|name| assert!(listed.contains(name), "{listed}"));
-    let svg = cluster.directory.path().join("plan.svg").display().to_string();
-    let planned = cluster.told(3, &["plan", "--live", "--svg", &svg]);
+    let directory = tempfile::tempdir().unwrap();
+    let svg = directory.path().join("plan.svg").display().to_string();
+    let planned = told(&cluster, 3, &["plan", "--live", "--svg", &svg]);
     for word in ["fragments", "requests a second", "bottleneck: ", "one more like "] {
         assert!(planned.contains(word), "{word}: {planned}");
     }
     let drawn = fs::read_to_string(svg).unwrap();
     NAMES.iter().for_each(|name| assert!(planned.contains(name) && drawn.contains(name), "{planned}"));
-    let model = cluster.directory.path().join("model").display().to_string();
-    assert_eq!(cluster.told(1, &["plan", &model, "--live"]), cluster.told(1, &["plan", "--live"]));
+    let model = cluster.model().display().to_string();
+    assert_eq!(told(&cluster, 1, &["plan", &model, "--live"]), told(&cluster, 1, &["plan", "--live"]));
 }

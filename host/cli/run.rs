@@ -95,7 +95,7 @@ impl Run {
         for (port, tensor) in signature.outputs.iter().zip(&tensors) {
             outputs.push((port.name.clone(), models.accelerator.download(tensor).await.into_diagnostic()?));
         }
-        Ok(Answer { outputs, device: Some(program.device().clone()) })
+        Ok(Answer { outputs, device: Some(program.device().clone()), step: None })
     }
 
     async fn guest(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
@@ -105,7 +105,7 @@ impl Run {
         let deployment = deployer.deploy(GUEST, config, BTreeMap::new()).await.into_diagnostic()?;
         let service = Service::default();
         service.insert(Arc::new(deployment));
-        service.answer(Request { guest: GUEST.into(), inputs, timeout: None }).await.into_diagnostic()
+        service.answer(Request { guest: GUEST.into(), inputs, sequence: None, timeout: None }).await.into_diagnostic()
     }
 
     /// A manifest without guests.

@@ -1,6 +1,7 @@
 //! A house in this process, and `burst` as a process.
 
 mod burst;
+pub mod cluster;
 pub mod group;
 pub mod net;
 #[allow(dead_code)]
@@ -24,7 +25,7 @@ use burst_host::{
         feed::Feed,
         sandbox::{Capacity, Sandbox},
     },
-    nouns::{Element, Tensor, manifest::Guest},
+    nouns::{Element, Sequence, Tensor, manifest::Guest},
     ports::Accelerator,
 };
 use std::{
@@ -131,8 +132,12 @@ impl House {
     }
 
     pub async fn ask(&self, inputs: &[(&str, Tensor)]) -> Result<Answer, ServeError> {
-        let inputs = inputs.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
-        self.service.answer(Request { guest: "guest".into(), inputs, timeout: None }).await
+        self.ask_in(None, inputs).await
+    }
+
+    /// The same in a sequence.
+    pub async fn ask_in(&self, sequence: Option<Sequence>, inputs: &[(&str, Tensor)]) -> Result<Answer, ServeError> {
+        self.service.answer(asking(sequence, inputs)).await
     }
 
     /// Waits until the pool has done what it does in the background.
@@ -143,6 +148,12 @@ impl House {
         })
         .await;
     }
+}
+
+/// A request to the guest of a house.
+pub fn asking(sequence: Option<Sequence>, inputs: &[(&str, Tensor)]) -> Request {
+    let inputs = inputs.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
+    Request { guest: "guest".into(), inputs, sequence, timeout: None }
 }
 
 /// Waits for something that has to happen soon, however slow the machine.

@@ -87,6 +87,7 @@ impl<I: Inference> Collector for Guests<I> {
         })?;
         page.histograms("burst_compute", "The guest's call", &[], |guest| vec![(vec![], &guest.statistics.compute)])?;
         page.leases()?;
+        page.sequences()?;
         page.devices()
     }
 }
@@ -150,6 +151,19 @@ impl Page<'_, '_> {
         })?;
         self.gauges("burst_leases_max", "The most leases, ready and busy together", &[], |guest| {
             vec![(vec![], guest.leases.max)]
+        })
+    }
+
+    fn sequences(&mut self) -> fmt::Result {
+        let row = |count: Option<usize>| count.map(|count| (vec![], count)).into_iter().collect();
+        self.gauges("burst_sequences", "Sequences that are open", &[], |guest| {
+            row(guest.sequences.map(|sequences| sequences.open))
+        })?;
+        self.gauges("burst_sequences_max", "The most open sequences", &[], |guest| {
+            row(guest.sequences.map(|sequences| sequences.max))
+        })?;
+        self.gauges("burst_sequences_bytes", "States of sequences on this node", &[], |guest| {
+            row(guest.sequences.map(|sequences| sequences.state_bytes))
         })
     }
 

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use burst_host::loops::serve::ServeError;
+use burst_host::{loops::serve::ServeError, mechanisms::sequences::SequenceError};
 use serde_json::json;
 use std::time::Duration;
 
@@ -84,7 +84,9 @@ impl From<ServeError> for Refusal {
         let status = match error {
             ServeError::NotFound(_) => StatusCode::NOT_FOUND,
             ServeError::Invalid(_) | ServeError::Refused(_) => StatusCode::BAD_REQUEST,
-            ServeError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            ServeError::Sequence(SequenceError::Unknown(_)) => StatusCode::BAD_REQUEST,
+            ServeError::Sequence(SequenceError::Busy(_)) => StatusCode::CONFLICT,
+            ServeError::Busy(_) | ServeError::Sequence(SequenceError::Full(_)) => StatusCode::TOO_MANY_REQUESTS,
             ServeError::Draining | ServeError::DeviceLost => StatusCode::SERVICE_UNAVAILABLE,
             ServeError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             ServeError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,

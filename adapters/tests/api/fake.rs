@@ -70,6 +70,7 @@ impl Fake {
                 runs: 2,
                 runs_max: 32,
             },
+            sequences: None,
         }
     }
 
@@ -141,7 +142,7 @@ impl Inference for Fake {
             statistics.fail.record(Duration::from_micros(9));
         }
         statistics.retire(Retired::Used);
-        Ok(Answer { outputs: outputs?, device: Some(Self::device()) })
+        Ok(Answer { outputs: outputs?, device: Some(Self::device()), step: None })
     }
 }
 

@@ -17,6 +17,9 @@ impl Graph {
 
     /// Computes every output from named inputs, each input of the model exactly once, in any order.
     ///
+    /// In a sequence of requests, states (inputs `past…` that come back as outputs `present…`) may all be left out: the
+    /// run goes on from where the sequence is, and yields the other outputs.
+    ///
     /// Outputs stay on the device until they are downloaded. Fails with `invalid` for a missing, unknown or misshapen
     /// input.
     pub fn run(&self, inputs: &[(&str, &Tensor)]) -> Result<Outputs, Fault> {

@@ -13,6 +13,7 @@ use crate::{
         imports::Grants,
         pool::Pool,
         sandbox::{Capacity, Sandbox},
+        sequences::Sequences,
         statistics::Statistics,
     },
     nouns::{
@@ -80,6 +81,8 @@ impl Deployer {
         }
         let signature = signature(config, &guest.grants().models);
         let statistics = Arc::new(Statistics::default());
+        let keeps = guest.grants().models.values().any(|program| program.signature().states().next().is_some());
+        let sequences = keeps.then(|| Arc::new(Sequences::new(config.sequences.clone())));
         let pool = Pool::open(guest, config.pool.clone(), statistics.clone()).await?;
         Ok(Deployment {
             name: name.into(),
@@ -88,6 +91,7 @@ impl Deployer {
             limits: config.limits.clone(),
             accelerator: self.models.accelerator.clone(),
             statistics,
+            sequences,
             pool,
         })
     }
@@ -153,7 +157,9 @@ fn own_graph(component: &Artefact, config: &Guest) -> Result<Option<Artefact>, D
 fn signature(config: &Guest, models: &BTreeMap<String, Arc<dyn Program>>) -> Signature {
     let silent = config.inputs.is_empty() && config.outputs.is_empty();
     match models.get(embedded::NAME) {
-        Some(graph) if silent && !config.models.contains_key(embedded::NAME) => graph.signature().clone(),
+        Some(graph) if silent && !config.models.contains_key(embedded::NAME) => {
+            graph.signature().clone().with_optional_states()
+        }
         _ => {
             let ports = |ports: &[PortConfig]| ports.iter().map(Port::from).collect();
             Signature { inputs: ports(&config.inputs), outputs: ports(&config.outputs) }

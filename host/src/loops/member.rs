@@ -271,7 +271,7 @@ impl Member {
     }
 
     fn holds_nothing(&self) -> bool {
-        self.told().memory_bytes == 0
+        self.health.most_bytes == 0
     }
 
     /// Tells what changed, if anything did.

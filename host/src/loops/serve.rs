@@ -7,9 +7,10 @@ use crate::{
         component::Start,
         live::{CallError, Response},
         pool::{Lease, Offer, Pool},
+        sequences::{SequenceError, Sequences, Sessions, Step},
         statistics::{Retired, Statistics},
     },
-    nouns::{Account, Digest, Signature, Tensor, manifest::Limits},
+    nouns::{Account, Digest, Sequence, Signature, Tensor, manifest::Limits},
     ports::{Accelerator, Device, DeviceKind},
 };
 use arc_swap::ArcSwap;
@@ -27,6 +28,8 @@ use std::{
 pub struct Request {
     pub guest: String,
     pub inputs: Vec<(String, Tensor)>,
+    /// What it goes on with; means nothing to a guest whose models keep no states.
+    pub sequence: Option<Sequence>,
     /// Sooner than the guest's own deadline, when the client asked for it.
     pub timeout: Option<Duration>,
 }
@@ -38,6 +41,8 @@ pub struct Answer {
     pub outputs: Vec<(String, Tensor)>,
     /// What computed the graphs that the guest ran; `None` when it ran none.
     pub device: Option<Device>,
+    /// In a sequence: whoever gives the answer on commits it. A step that is dropped was none.
+    pub step: Option<Step>,
 }
 
 /// Why there is no answer, by what the client can do about it.
@@ -51,6 +56,8 @@ pub enum ServeError {
     /// The guest refused; its own words.
     #[error("the guest refused: {0}")]
     Refused(String),
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
     /// As many requests wait as may.
     #[error("the queue of `{0}` is full")]
     Busy(String),
@@ -76,6 +83,8 @@ pub struct Deployment {
     pub limits: Limits,
     pub accelerator: Arc<dyn Accelerator>,
     pub statistics: Arc<Statistics>,
+    /// Where a model of the guest keeps states.
+    pub sequences: Option<Arc<Sequences>>,
     pub pool: Pool,
 }
 
@@ -96,6 +105,18 @@ pub struct Deployed {
     pub statistics: Arc<Statistics>,
     pub leases: Leases,
     pub device_use: DeviceUse,
+    /// None where no model of the guest keeps states.
+    pub sequences: Option<SequencesUse>,
+}
+
+/// What the sequences of a guest have.
+#[derive(Clone, Copy, Debug)]
+pub struct SequencesUse {
+    pub open: usize,
+    pub max: usize,
+    pub idle_ms: u64,
+    /// Of states that are on this node.
+    pub state_bytes: usize,
 }
 
 /// What a guest has of its device.
@@ -184,6 +205,12 @@ impl Deployment {
             statistics: self.statistics.clone(),
             leases: self.pool.leases(),
             device_use: self.device_use(),
+            sequences: self.sequences.as_ref().map(|sequences| SequencesUse {
+                open: sequences.open(),
+                max: sequences.config().max.get(),
+                idle_ms: sequences.config().idle_ms.get(),
+                state_bytes: sequences.held_bytes(),
+            }),
         }
     }
 
@@ -204,22 +231,38 @@ impl Deployment {
         self.signature.admits(specs).map_err(ServeError::Invalid)?;
         let own = Duration::from_millis(self.limits.deadline_ms.get());
         let deadline = arrived + request.timeout.map_or(own, |timeout| timeout.min(own));
+        let step = self.step(request.sequence.as_ref())?;
+        let sessions = step.as_ref().map(|step| step.sessions().clone());
         let took = arrived.elapsed();
         // What a lost device took with it can be computed again: such a guest has no way out but its answer.
         let again = (self.accelerator.describe().kind != DeviceKind::Cpu).then(|| request.inputs.clone());
-        let answer = match (self.attempt(request.inputs, deadline).await, again) {
-            (Err(ServeError::DeviceLost), Some(inputs)) => self.attempt(inputs, deadline).await?,
+        let answer = match (self.attempt(request.inputs, sessions.clone(), deadline).await, again) {
+            (Err(ServeError::DeviceLost), Some(inputs)) => {
+                // Where nobody can go on from there the second attempt tells.
+                sessions.iter().for_each(|sessions| _ = sessions.rollback());
+                self.attempt(inputs, sessions, deadline).await?
+            }
             (answer, _) => answer?,
         };
         self.statistics.compute_input.record(took);
-        Ok(answer)
+        Ok(Answer { step, ..answer })
     }
 
-    async fn attempt(&self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Answer, ServeError> {
+    fn step(&self, sequence: Option<&Sequence>) -> Result<Option<Step>, SequenceError> {
+        let both = self.sequences.as_ref().zip(sequence);
+        both.map(|(sequences, sequence)| sequences.begin(sequence)).transpose()
+    }
+
+    async fn attempt(
+        &self,
+        inputs: Vec<(String, Tensor)>,
+        sessions: Option<Arc<Sessions>>,
+        deadline: Instant,
+    ) -> Result<Answer, ServeError> {
         let checked = Instant::now();
         let mut lease = self.lease(deadline).await?;
         let lent = Instant::now();
-        let response = lease.respond(inputs, deadline).await;
+        let response = lease.go_on(inputs, sessions, deadline).await;
         let computed = Instant::now();
         lease.end(response.as_ref().map_or_else(CallError::retires, |_| Retired::Used));
         let answer = self.download(response?, deadline).await?;
@@ -256,7 +299,7 @@ impl Deployment {
             };
             outputs.push((name, tensor));
         }
-        Ok(Answer { outputs, device: response.device })
+        Ok(Answer { outputs, device: response.device, step: None })
     }
 
     fn note(&self, answer: &Result<Answer, ServeError>, arrived: Instant) {

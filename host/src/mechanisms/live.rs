@@ -5,6 +5,7 @@ use super::{
     component::{CompileError, Exports},
     imports::{FrameHandle, Grants, GuestFault, GuestState, TensorHandle},
     sandbox::Sandbox,
+    sequences::Sessions,
     statistics::Retired,
     ticker::Running,
 };
@@ -70,8 +71,19 @@ pub struct Response {
 impl LiveGuest {
     /// Hands the guest named tensors and takes named tensors back.
     pub async fn respond(&mut self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Response, CallError> {
+        self.go_on(inputs, None, deadline).await
+    }
+
+    /// The same in a sequence, whose graphs go on from where they were.
+    pub async fn go_on(
+        &mut self,
+        inputs: Vec<(String, Tensor)>,
+        sessions: Option<Arc<Sessions>>,
+        deadline: Instant,
+    ) -> Result<Response, CallError> {
         type Named = Vec<(String, Resource<TensorHandle>)>;
         let _running = self.begin(deadline);
+        self.store.data_mut().go_on(sessions);
         let give = |(name, tensor)| Ok((name, self.store.data_mut().push_tensor(tensor)?));
         let handles: Named = inputs.into_iter().map(give).collect::<Result<_, _>>().map_err(over_quota)?;
         let index = self.exports.respond.ok_or(CallError::Failed("it does not answer requests"))?;

@@ -16,6 +16,7 @@ pub mod place;
 pub mod pool;
 pub mod relay;
 pub mod sandbox;
+pub mod sequences;
 pub mod session;
 pub mod shelf;
 mod snapshot;

@@ -37,7 +37,7 @@ impl Account {
 
     /// An account without limits: the house's own.
     pub fn unlimited() -> Self {
-        Self { bytes: Ledger::new("no limit", usize::MAX), runs: Ledger::new("no limit", usize::MAX) }
+        Self { bytes: Ledger::unlimited(), runs: Ledger::unlimited() }
     }
 }
 
@@ -45,6 +45,11 @@ impl Ledger {
     /// A budget whose limit is set by the manifest's key `name`.
     pub fn new(name: &'static str, limit: usize) -> Self {
         Self(Arc::new(Entry { name, held: AtomicUsize::new(0), limit }))
+    }
+
+    /// A budget that only counts.
+    pub fn unlimited() -> Self {
+        Self::new("no limit", usize::MAX)
     }
 
     /// Books so much until the charge is dropped; `None` where the limit would be exceeded.

@@ -235,6 +235,9 @@ pub struct Guest {
     pub pool: PoolConfig,
     #[serde(default)]
     pub limits: Limits,
+    /// For guests with a model that keeps states.
+    #[serde(default)]
+    pub sequences: SequencesConfig,
 }
 
 fn events_per_second() -> NonZeroU32 {
@@ -315,6 +318,24 @@ impl Default for Limits {
             handles_max: nonzero(1024),
             call_max_bytes: nonzero(16 << 20),
         }
+    }
+}
+
+/// Requests that belong together, whose states the host keeps from one to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SequencesConfig {
+    /// Sequences that are open at once; a request that begins one more is answered 429.
+    pub max: NonZeroUsize,
+    /// A sequence that nobody goes on with for so long has ended.
+    pub idle_ms: NonZeroU64,
+    /// States of all sequences together, in bytes; those that nodes of a cluster keep are not among them.
+    pub state_max_bytes: NonZeroUsize,
+}
+
+impl Default for SequencesConfig {
+    fn default() -> Self {
+        Self { max: nonzero(16), idle_ms: nonzero_ms(60_000), state_max_bytes: nonzero(1 << 30) }
     }
 }
 

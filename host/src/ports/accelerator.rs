@@ -103,4 +103,10 @@ pub trait Program: Send + Sync {
 pub trait Session: Send {
     /// Computes one step. After a fault the same step may be tried again.
     async fn step(&mut self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Vec<(String, Tensor)>, Fault>;
+
+    /// Makes the steps so far last.
+    fn commit(&mut self);
+
+    /// Takes back the steps since they were last committed.
+    fn rollback(&mut self);
 }

@@ -142,7 +142,11 @@ mod tests {
         let nan = Tensor::from_slice(Element::Fp32, [1], &[f32::NAN]).unwrap();
         let device =
             Device { kind: DeviceKind::Cpu, name: "EPYC".into(), driver: "tract 0.23".into(), memory_bytes: None };
-        Answer { outputs: vec![("y".into(), tensor), ("h".into(), half), ("n".into(), nan)], device: Some(device) }
+        Answer {
+            outputs: vec![("y".into(), tensor), ("h".into(), half), ("n".into(), nan)],
+            device: Some(device),
+            step: None,
+        }
     }
 
     fn check(outputs: &[(&str, Option<bool>)], binary: Option<bool>, expected: Result<(&str, usize), &str>) {

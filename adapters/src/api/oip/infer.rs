@@ -3,7 +3,7 @@
 use super::{
     super::{inference::Inference, refusal::Refusal},
     Shared,
-    answer::{self, Encoded, HEAD_LENGTH},
+    answer::{self, HEAD_LENGTH},
     request,
     target::Target,
 };
@@ -35,11 +35,17 @@ pub(super) async fn infer<I: Inference>(
         let (guest, max_bytes) = (Arc::clone(&guest), serving.bodies.max_bytes());
         aside(json_bytes, move || request::parse(&guest, &signature, bytes, head_length, max_bytes)).await?
     };
-    let answer = serving.inference.answer(asked.request).await?;
+    let mut answer = serving.inference.answer(asked.request).await?;
+    let step = answer.step.take();
     drop(taken.charge);
     let answer_bytes = answer.outputs.iter().filter_map(|(_, tensor)| tensor.contents()).map(bytes::Bytes::len).sum();
     let encode = move || answer::encode(&guest, asked.id.as_deref(), &asked.wanted, &answer);
-    aside(answer_bytes, encode).await.map(Encoded::response)
+    let encoded = aside(answer_bytes, encode).await?;
+    // What the client can't be told has not happened.
+    if let Some(step) = step {
+        step.commit();
+    }
+    Ok(encoded.response())
 }
 
 async fn aside<T: Send + 'static>(

@@ -73,7 +73,8 @@ fn unsupported<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn server() -> Json<Value> {
-    let extensions = ["binary_tensor_data", "model_configuration", "model_repository", "parameters", "statistics"];
+    let extensions =
+        ["binary_tensor_data", "model_configuration", "model_repository", "parameters", "sequence", "statistics"];
     Json(json!({ "name": "burst", "version": env!("CARGO_PKG_VERSION"), "extensions": extensions }))
 }
 

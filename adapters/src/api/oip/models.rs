@@ -56,19 +56,28 @@ pub(super) async fn metadata<I: Inference>(State(serving): Shared<I>, target: Ta
 /// Triton's ModelConfig.
 pub(super) async fn config<I: Inference>(State(serving): Shared<I>, target: Target) -> Answer {
     let guest = answering(&serving, &target)?;
-    let ports = |ports: &[Port]| -> Vec<Value> {
-        let describe = |port: &Port| json!({ "name": port.name, "data_type": data_type(port), "dims": dims(port) });
-        ports.iter().map(describe).collect()
+    let describe = |port: &Port| json!({ "name": port.name, "data_type": data_type(port), "dims": dims(port) });
+    let input = |port: &Port| {
+        let mut input = describe(port);
+        if port.optional {
+            input["optional"] = true.into();
+        }
+        input
     };
-    Ok(Json(json!({
+    let mut config = json!({
         "name": &*guest.name,
         "platform": "burst_wasm",
         "backend": "burst",
         "version_policy": { "latest": { "num_versions": 1 } },
         "max_batch_size": 0,
-        "input": ports(&guest.signature.inputs),
-        "output": ports(&guest.signature.outputs),
-    })))
+        "input": guest.signature.inputs.iter().map(input).collect::<Vec<_>>(),
+        "output": guest.signature.outputs.iter().map(describe).collect::<Vec<_>>(),
+    });
+    if let Some(sequences) = guest.sequences {
+        let micros = sequences.idle_ms.saturating_mul(1000);
+        config["sequence_batching"] = json!({ "direct": {}, "max_sequence_idle_microseconds": micros });
+    }
+    Ok(Json(config))
 }
 
 pub(super) async fn statistics<I: Inference>(State(serving): Shared<I>, target: Target) -> Answer {

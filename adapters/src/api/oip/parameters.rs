@@ -1,10 +1,14 @@
 //! The `parameters` objects of a request, of its inputs and of its outputs.
 
+use burst_host::nouns::{Sequence, SequenceId};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
 use std::{borrow::Cow, fmt, time::Duration};
+
+/// The longest text that names a sequence; Triton's own limit.
+const SEQUENCE_ID_MAX_BYTES: usize = 128;
 
 /// What is known of them; others are scalars and mean nothing here.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,9 +21,21 @@ pub(super) struct Parameters {
     pub binary_data_output: Option<bool>,
     /// Of a request: how long the client waits.
     pub timeout: Option<Duration>,
+    sequence_id: Option<SequenceId>,
+    sequence_start: bool,
+    sequence_end: bool,
 }
 
 impl Parameters {
+    /// Of a request: the sequence that it belongs to.
+    pub fn sequence(&mut self) -> Result<Option<Sequence>, &'static str> {
+        match (self.sequence_id.take(), self.sequence_start, self.sequence_end) {
+            (Some(id), start, end) => Ok(Some(Sequence { id, start, end })),
+            (None, false, false) => Ok(None),
+            (None, ..) => Err("`sequence_start` and `sequence_end` need a `sequence_id`"),
+        }
+    }
+
     fn set(&mut self, name: &str, value: Scalar) -> Result<(), &'static str> {
         match name {
             "binary_data_size" => self.binary_data_size = Some(value.count()?),
@@ -28,9 +44,10 @@ impl Parameters {
             "timeout" => self.timeout = timeout(value.unsigned()?),
             "classification" => return Err("is not supported: ask for the scores"),
             "shared_memory_region" => return Err("is not supported: send the contents"),
-            "sequence_start" | "sequence_end" => drop(value.flag()?),
+            "sequence_start" => self.sequence_start = value.flag()?,
+            "sequence_end" => self.sequence_end = value.flag()?,
+            "sequence_id" => self.sequence_id = sequence_id(value)?,
             "priority" => drop(value.unsigned()?),
-            "sequence_id" if !matches!(value, Scalar::Text) => drop(value.unsigned()?),
             _ => {}
         }
         Ok(())
@@ -41,6 +58,18 @@ impl Parameters {
 fn timeout(micros: u64) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     Some(Duration::from_micros(micros)).filter(|timeout| !timeout.is_zero() && *timeout <= DAY)
+}
+
+/// Zero and the empty text are Triton's "none".
+fn sequence_id(value: Scalar) -> Result<Option<SequenceId>, &'static str> {
+    match value {
+        Scalar::Unsigned(0) => Ok(None),
+        Scalar::Text(text) if text.is_empty() => Ok(None),
+        Scalar::Text(text) if text.len() > SEQUENCE_ID_MAX_BYTES => Err("is longer than 128 bytes"),
+        Scalar::Text(text) => Ok(Some(SequenceId::Text(text))),
+        Scalar::Unsigned(number) => Ok(Some(SequenceId::Number(number))),
+        Scalar::Flag(_) | Scalar::Number => Err("is neither a whole number from 0 nor a text"),
+    }
 }
 
 impl<'de> Deserialize<'de> for Parameters {
@@ -72,13 +101,13 @@ impl<'de> Visitor<'de> for ParametersVisitor {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A value, as far as any parameter needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Scalar {
     Flag(bool),
     Unsigned(u64),
     /// Negative, or with a fraction.
     Number,
-    Text,
+    Text(String),
 }
 
 impl Scalar {
@@ -126,8 +155,8 @@ impl Visitor<'_> for ScalarVisitor {
         Ok(Scalar::Number)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text)
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.into()))
     }
 }
 
@@ -161,8 +190,33 @@ mod tests {
     }
 
     #[test]
+    fn sequences_have_numbers_or_texts() {
+        let check = |json: &str, expected: Result<Option<(SequenceId, bool, bool)>, &str>| {
+            let found = serde_json::from_str::<Parameters>(json).map_err(|error| error.to_string());
+            let found = found.and_then(|mut parameters| parameters.sequence().map_err(str::to_owned));
+            let expected = expected.map(|one| one.map(|(id, start, end)| Sequence { id, start, end }));
+            match (found, expected) {
+                (Err(found), Err(part)) => assert!(found.contains(part), "{json}: {found}"),
+                (found, expected) => assert_eq!(found, expected.map_err(str::to_owned), "{json}"),
+            }
+        };
+        let (number, text) = (SequenceId::Number, |text: &str| SequenceId::Text(text.into()));
+        check("{}", Ok(None));
+        check(r#"{"sequence_id": 0, "sequence_start": false}"#, Ok(None));
+        check(r#"{"sequence_id": "", "sequence_end": false}"#, Ok(None));
+        check(r#"{"sequence_id": 7, "sequence_start": true}"#, Ok(Some((number(7), true, false))));
+        check(r#"{"sequence_id": 18446744073709551615}"#, Ok(Some((number(u64::MAX), false, false))));
+        check(r#"{"sequence_id": "7", "sequence_end": true}"#, Ok(Some((text("7"), false, true))));
+        check(r#"{"sequence_id": -1}"#, Err("neither a whole number"));
+        check(r#"{"sequence_id": true}"#, Err("neither a whole number"));
+        check(r#"{"sequence_id": 7, "sequence_start": 1}"#, Err("`sequence_start` is not a boolean"));
+        check(r#"{"sequence_start": true}"#, Err("need a `sequence_id`"));
+        check(&format!(r#"{{"sequence_id": "{}"}}"#, "a".repeat(129)), Err("longer than 128"));
+    }
+
+    #[test]
     fn other_parameters_are_scalars() {
-        check(r#"{"colour": "red", "triton_final": true, "sequence_id": "a"}"#, Ok(Parameters::default()));
+        check(r#"{"colour": "red", "triton_final": true}"#, Ok(Parameters::default()));
         check(r#"{"colour": ["red"]}"#, Err("expected a string, a number or a boolean"));
         check(r#"{"colour": null}"#, Err("expected a string, a number or a boolean"));
         check("[]", Err("expected an object of parameters"));

@@ -48,7 +48,7 @@ pub(super) fn parse(
         Some(length) if length <= binary.len() => binary.split_to(length),
         Some(_) => return Err(Refusal::invalid("the header of the request is longer than the body")),
     };
-    let head: Head<'_> =
+    let mut head: Head<'_> =
         serde_json::from_slice(&head).map_err(|error| Refusal::invalid(format!("the request: {error}")))?;
     let specs = head.specs()?;
     let named = head.inputs.0.iter().map(|input| &*input.name).zip(&specs);
@@ -58,6 +58,7 @@ pub(super) fn parse(
     if json_bytes.filter_map(|(_, spec)| spec.bytes()).fold(0, usize::saturating_add) > max_bytes {
         return Err(Refusal::too_large(max_bytes));
     }
+    let sequence = head.parameters.sequence().map_err(Refusal::invalid)?;
     let outputs = head.outputs.map(|outputs| wanted(signature, outputs)).transpose()?;
     let inputs = head.inputs.0.into_iter().zip(specs).map(|(input, spec)| input.tensor(spec, &mut binary));
     let inputs = inputs.collect::<Result<_, _>>()?;
@@ -66,7 +67,7 @@ pub(super) fn parse(
     }
     Ok(Asked {
         id: Some(head.id.into_owned()).filter(|id| !id.is_empty()),
-        request: Request { guest: guest.to_owned(), inputs, timeout: head.parameters.timeout },
+        request: Request { guest: guest.to_owned(), inputs, sequence, timeout: head.parameters.timeout },
         wanted: Wanted { outputs, binary: head.parameters.binary_data_output },
     })
 }

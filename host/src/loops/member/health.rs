@@ -18,7 +18,7 @@ const RESERVE: u64 = 8;
 /// What fragments may hold here, and how long a slow node rests.
 pub struct Health {
     /// However much there is.
-    most_bytes: u64,
+    pub most_bytes: u64,
     memory: Arc<dyn Memory>,
     rest: Mutex<Duration>,
 }

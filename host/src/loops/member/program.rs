@@ -39,7 +39,7 @@ impl Program for SpreadProgram {
 
     fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {
         let session = self.relay.open();
-        Some(Box::new(SpreadSession { program: self, session, step: 0 }))
+        Some(Box::new(SpreadSession { program: self, session, step: 0, committed: 0 }))
     }
 
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
@@ -62,6 +62,8 @@ struct SpreadSession {
     program: Arc<SpreadProgram>,
     session: u128,
     step: u64,
+    /// The nodes may know more steps than this: who is asked for another one after fewer is brought there anew.
+    committed: u64,
 }
 
 #[async_trait]
@@ -76,6 +78,14 @@ impl Session for SpreadSession {
         let outputs = relay.run(*digest, values, Some(turn), deadline).await?;
         self.step += 1;
         Ok(outputs)
+    }
+
+    fn commit(&mut self) {
+        self.committed = self.step;
+    }
+
+    fn rollback(&mut self) {
+        self.step = self.committed;
     }
 }
 

@@ -2,13 +2,17 @@
 
 use super::{BuilderHandle, GraphHandle, GuestFault, GuestState, TensorHandle};
 use crate::{
-    mechanisms::bindings::graphs::{
-        Attribute as WitAttribute, Device as WitDevice, DeviceKind as WitDeviceKind, Host, HostBuilder, HostGraph,
-        Operand, Port as WitPort,
+    mechanisms::{
+        bindings::graphs::{
+            Attribute as WitAttribute, Device as WitDevice, DeviceKind as WitDeviceKind, Host, HostBuilder, HostGraph,
+            Operand, Port as WitPort,
+        },
+        sequences::Sessions,
     },
-    nouns::{Attribute, Extent, Fault, Graph, Op, Opset, Port, Tensor},
-    ports::{Device, DeviceKind},
+    nouns::{Attribute, Extent, Fault, Graph, Op, Opset, Port, Signature, Tensor},
+    ports::{Device, DeviceKind, Program},
 };
+use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// Operators that one builder takes.
@@ -27,17 +31,17 @@ impl Host for GuestState {
 
 impl HostGraph for GuestState {
     fn open(&mut self, name: String) -> Result<Resource<GraphHandle>, GuestFault> {
-        let program = self.grants.models.get(&name).cloned().ok_or(Fault::NotFound(name))?;
-        Ok(self.table.push(GraphHandle(program))?)
+        let program = self.grants.models.get(&name).cloned().ok_or_else(|| Fault::NotFound(name.clone()))?;
+        Ok(self.table.push(GraphHandle { program, name: Some(name) })?)
     }
 
     fn inputs(&mut self, graph: Resource<GraphHandle>) -> wasmtime::Result<Vec<WitPort>> {
-        let signature = self.table.get(&graph)?.0.signature();
+        let signature = self.table.get(&graph)?.program.signature();
         signature.inputs.iter().map(WitPort::try_from).collect()
     }
 
     fn outputs(&mut self, graph: Resource<GraphHandle>) -> wasmtime::Result<Vec<WitPort>> {
-        let signature = self.table.get(&graph)?.0.signature();
+        let signature = self.table.get(&graph)?.program.signature();
         signature.outputs.iter().map(WitPort::try_from).collect()
     }
 
@@ -46,13 +50,23 @@ impl HostGraph for GuestState {
         graph: Resource<GraphHandle>,
         inputs: Vec<(String, Resource<TensorHandle>)>,
     ) -> Result<Vec<(String, Resource<TensorHandle>)>, GuestFault> {
-        let program = self.table.get(&graph)?.0.clone();
-        let signature = program.signature();
-        let inputs = self.in_order(&signature.inputs, inputs)?;
-        let outputs = program.run(inputs, self.deadline).await?;
+        let GraphHandle { program, name } = self.table.get(&graph)?;
+        let (program, name) = (program.clone(), name.clone());
+        let outputs = match self.session(&program, name, &inputs) {
+            Some((sessions, name)) => {
+                let ports = program.signature().step_inputs();
+                let given = self.in_order(&ports, inputs)?;
+                let named = ports.into_iter().map(|port| port.name).zip(given).collect();
+                sessions.step(&name, &program, named, self.deadline).await?
+            }
+            None => {
+                let signature = program.signature();
+                let outputs = program.run(self.in_order(&signature.inputs, inputs)?, self.deadline).await?;
+                signature.outputs.iter().map(|port| port.name.clone()).zip(outputs).collect()
+            }
+        };
         self.device = Some(program.device().clone());
-        let names = signature.outputs.iter().map(|port| port.name.clone());
-        names.zip(outputs).map(|(name, tensor)| Ok((name, self.push_tensor(tensor)?))).collect()
+        outputs.into_iter().map(|(name, tensor)| Ok((name, self.push_tensor(tensor)?))).collect()
     }
 
     fn drop(&mut self, graph: Resource<GraphHandle>) -> wasmtime::Result<()> {
@@ -62,6 +76,20 @@ impl HostGraph for GuestState {
 }
 
 impl GuestState {
+    /// What keeps the states of a graph: in a sequence, where it has some and the guest gives none of them.
+    fn session(
+        &self,
+        program: &Arc<dyn Program>,
+        name: Option<String>,
+        inputs: &[(String, Resource<TensorHandle>)],
+    ) -> Option<(Arc<Sessions>, String)> {
+        let found = self.sessions.clone().zip(name)?;
+        let given = |state: &Port| inputs.iter().any(|(name, _)| *name == state.name);
+        let mut states = program.signature().states().map(|(state, _)| state).peekable();
+        states.peek()?;
+        if states.any(given) { None } else { Some(found) }
+    }
+
     /// The tensors of named inputs, in the order of the ports: each port exactly once.
     fn in_order(
         &self,
@@ -77,7 +105,7 @@ impl GuestState {
         }
         let find = |port: &Port| {
             let input = inputs.iter().find(|(name, _)| *name == port.name);
-            let (_, handle) = input.ok_or_else(|| invalid(format!("the input `{}` is missing", port.name)))?;
+            let (_, handle) = input.ok_or_else(|| invalid(missing(port)))?;
             let tensor = self.tensor(handle)?;
             if port.admits(tensor.spec()) {
                 Ok(tensor.clone())
@@ -157,7 +185,7 @@ impl HostBuilder for GuestState {
         let program = self.grants.accelerator.load(&graph).await?;
         program.signature().held_by_guests()?;
         drop(charges);
-        Ok(self.table.push(GraphHandle(program))?)
+        Ok(self.table.push(GraphHandle { program, name: None })?)
     }
 
     fn drop(&mut self, builder: Resource<BuilderHandle>) -> wasmtime::Result<()> {
@@ -205,6 +233,11 @@ impl BuilderHandle {
         let Some(operand) = operand else { return Ok(String::new()) };
         self.operands.get(operand as usize).cloned().ok_or_else(|| unknown_operand(operand))
     }
+}
+
+fn missing(port: &Port) -> String {
+    let kept = Signature::state_output(&port.name).map_or("", |_| "; the requests of a sequence may leave it out");
+    format!("the input `{}` is missing{kept}", port.name)
 }
 
 fn unknown_operand(operand: Operand) -> Fault {

@@ -4,7 +4,7 @@ mod frames;
 mod graphs;
 mod tensors;
 
-use super::feed::Feed;
+use super::{feed::Feed, sequences::Sessions};
 use crate::{
     nouns::{Account, Charge, Digest, Fault, Frame, Graph, Ledger, Tensor, manifest::Limits},
     ports::{Accelerator, Device, Program},
@@ -37,6 +37,8 @@ pub struct GuestState {
     table: ResourceTable,
     ledger: Ledger,
     deadline: Instant,
+    /// What the running call's sequence keeps.
+    sessions: Option<Arc<Sessions>>,
     /// `prepare` sees no frames: what it says of its failure is logged.
     preparing: bool,
     /// What computed the last graph.
@@ -61,7 +63,11 @@ pub struct TensorHandle {
 }
 
 /// A model that a guest opened or built.
-pub struct GraphHandle(Arc<dyn Program>);
+pub struct GraphHandle {
+    program: Arc<dyn Program>,
+    /// What it was opened by; a graph that was built is gone with its guest, and keeps nothing.
+    name: Option<String>,
+}
 
 /// A graph that a guest is building.
 pub struct BuilderHandle {
@@ -116,6 +122,7 @@ impl GuestState {
             table,
             ledger,
             deadline: Instant::now(),
+            sessions: None,
             preparing: true,
             device: None,
             memory_bytes: 0,
@@ -133,9 +140,15 @@ impl GuestState {
     /// Starts a new call.
     pub fn begin(&mut self, deadline: Instant) {
         self.deadline = deadline;
+        self.sessions = None;
         self.preparing = false;
         self.device = None;
         self.device_lost = false;
+    }
+
+    /// Lets the graphs of the running call go on from where their sequence is.
+    pub fn go_on(&mut self, sessions: Option<Arc<Sessions>>) {
+        self.sessions = sessions;
     }
 
     /// Starts `prepare`.
