@@ -6,6 +6,7 @@ mod cluster;
 mod compile;
 mod conformance;
 mod contract;
+mod decode;
 mod device;
 mod frames;
 mod hostile;

@@ -1,19 +1,60 @@
-//! Joins the cluster of a manifest.
+//! Joins the cluster of a manifest, or that of flags.
 
+use super::config::Place;
 use burst_adapters::{memory::Machine, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::member::Member,
     mechanisms::{relay::Relay, shelf::Shelf},
     nouns::manifest::Cluster,
-    ports::{Accelerator, Fabric, Memory},
+    ports::{Accelerator, Fabric},
 };
-use miette::{IntoDiagnostic, Result, WrapErr};
-use std::{num::NonZeroU64, path::Path, sync::Arc};
+use figment::{
+    Figment,
+    providers::{Format, Toml},
+};
+use miette::{IntoDiagnostic, Result, WrapErr, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// Takes part in a cluster, with half of what this process may hold unless the manifest says otherwise. Paths start from
-/// `base`; what other nodes give is kept in `shelf`.
+/// The cluster whose nodes compute for a command.
+#[derive(clap::Args)]
+pub struct Joining {
+    /// A manifest whose `[cluster]` says how to join it, for this process alone
+    #[arg(long, value_name = "MANIFEST")]
+    cluster: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Joining {
+    /// The cluster, and where its paths start from; `None` where no flag names one.
+    pub fn cluster(&self) -> Result<Option<(Cluster, PathBuf)>> {
+        if self.cluster.is_none() && !self.place.is_said() {
+            return Ok(None);
+        }
+        let mut figment = Figment::new();
+        if let Some(path) = &self.cluster {
+            let text = fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        let cluster = self.place.over(figment).extract_inner::<Cluster>("cluster").into_diagnostic();
+        let cluster = cluster.wrap_err("a cluster needs a name for this node, --node")?;
+        if cluster.join.is_empty() || cluster.listen.is_empty() {
+            bail!("to join a cluster another node has to be named, --join, and an address for this one, --listen");
+        }
+        let base = self.cluster.as_deref().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
+        Ok(Some((cluster, base.unwrap_or(Path::new(".")).into())))
+    }
+}
+
+/// Takes part in a cluster with so much memory for fragments. Paths start from `base`; what other nodes give is kept in
+/// `shelf`.
 pub async fn join(
     cluster: &Cluster,
+    most_bytes: u64,
     memory: Arc<Machine>,
     base: &Path,
     shelf: &Path,
@@ -23,7 +64,6 @@ pub async fn join(
     let fabric = fabric(cluster, base).await?;
     let relay = Arc::new(Relay::new(fabric.clone(), cluster.credits));
     let shelf = Shelf::open(registry, fabric.clone(), shelf).into_diagnostic().wrap_err("the shelf in the cache")?;
-    let most_bytes = cluster.memory_max_bytes.map_or_else(|| memory.room_bytes() / 2, NonZeroU64::get);
     let format = Arc::new(Onnx);
     let member = Member::join(fabric, relay, Arc::new(shelf), accelerator, format, most_bytes, memory).await;
     tracing::info!(cluster = %cluster.name, node = %cluster.node, listen = ?cluster.listen, "joined");

@@ -37,6 +37,13 @@ pub struct Source {
     /// A part of the name of the GPU
     #[arg(long)]
     device: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// This node's place in its cluster, over what a manifest says.
+#[derive(clap::Args)]
+pub struct Place {
     /// A node of the cluster to join, as it listens: quic/10.0.0.8:7447; once for each
     #[arg(long)]
     join: Vec<String>,
@@ -46,6 +53,26 @@ pub struct Source {
     /// Where other nodes of the cluster reach this one; once for each
     #[arg(long)]
     listen: Vec<String>,
+}
+
+impl Place {
+    /// Whether any of it is said.
+    pub fn is_said(&self) -> bool {
+        self.node.is_some() || !self.join.is_empty() || !self.listen.is_empty()
+    }
+
+    /// Puts it over what was read.
+    pub fn over(&self, mut figment: Figment) -> Figment {
+        if let Some(node) = &self.node {
+            figment = figment.merge(Serialized::default("cluster.node", node));
+        }
+        for (key, endpoints) in [("cluster.join", &self.join), ("cluster.listen", &self.listen)] {
+            if !endpoints.is_empty() {
+                figment = figment.merge(Serialized::default(key, endpoints));
+            }
+        }
+        figment
+    }
 }
 
 /// A manifest and the directory that its paths start from.
@@ -105,15 +132,7 @@ impl Source {
         if let Some(device) = &self.device {
             figment = figment.merge(Serialized::default("device", device));
         }
-        if let Some(node) = &self.node {
-            figment = figment.merge(Serialized::default("cluster.node", node));
-        }
-        for (key, endpoints) in [("cluster.join", &self.join), ("cluster.listen", &self.listen)] {
-            if !endpoints.is_empty() {
-                figment = figment.merge(Serialized::default(key, endpoints));
-            }
-        }
-        let manifest: Manifest = figment.extract()?;
+        let manifest: Manifest = self.place.over(figment).extract()?;
         manifest.check().map_err(|error| Fault { reason: error.reason, at: At::Path(error.path) })?;
         Ok(manifest)
     }

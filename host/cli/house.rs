@@ -11,9 +11,9 @@ use burst_host::{
     mechanisms::{cache::Cache, sandbox::Sandbox},
     nouns::{
         Manifest,
-        manifest::{AcceleratorChoice, Fallback},
+        manifest::{AcceleratorChoice, Cluster, Fallback},
     },
-    ports::Accelerator,
+    ports::{Accelerator, Memory},
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
     thread,
 };
+use tokio::task::JoinSet;
 
 /// The accelerator that was asked for; another one stands in for it only where the manifest says so.
 pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
@@ -95,8 +96,9 @@ pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
     let member = match &manifest.cluster {
         Some(cluster) => {
             let shelf = directory.join("shelf");
+            let most = cluster.memory_max_bytes.map_or(memory.room_bytes() / 2, NonZeroU64::get);
             let (memory, registry) = (memory.clone(), registry.clone());
-            Some(cluster::join(cluster, memory, base, &shelf, registry, accelerator.clone()).await?)
+            Some(cluster::join(cluster, most, memory, base, &shelf, registry, accelerator.clone()).await?)
         }
         None => None,
     };
@@ -116,6 +118,18 @@ pub async fn models(manifest: &Manifest) -> Result<Models> {
     let accelerator = accelerator(manifest, cache().as_ref()).await?;
     let models = Models::new(accelerator, Arc::new(registry(Path::new("/"))?), Arc::new(Onnx));
     Ok(models.within(memory(manifest)))
+}
+
+/// The same over a cluster whose nodes run every fragment: this process is a way in, and no more. It leaves when what
+/// comes along is dropped.
+pub async fn models_over(manifest: &Manifest, cluster: &Cluster, base: &Path) -> Result<(Models, JoinSet<()>)> {
+    let accelerator = accelerator(manifest, cache().as_ref()).await?;
+    let registry = Arc::new(registry(Path::new("/"))?);
+    let shelf = cache_directory().wrap_err("there is no home directory; set XDG_CACHE_HOME")?.join("shelf");
+    let member = cluster::join(cluster, 0, memory(manifest), base, &shelf, registry.clone(), accelerator.clone()).await?;
+    let mut rounds = JoinSet::new();
+    rounds.spawn(member.clone().run());
+    Ok((Models::new(accelerator, registry, Arc::new(Onnx)).over(Some(member)), rounds))
 }
 
 /// A manifest without guests, for commands that compute on the CPU or not at all.

@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod compile;
 mod config;
+mod decode;
 mod doctor;
 mod drain;
 mod draw;

@@ -1,17 +1,23 @@
 //! `burst run`: a model or a guest, once, from `.npy` files to `.npy` files.
 
 use super::{
+    cluster::Joining,
     config::{self, Loaded},
+    decode::Decode,
     house::{self, below_root},
     npy,
     size::Size,
 };
 use burst_host::{
-    loops::serve::{Answer, Request, Service},
+    loops::{
+        models::Models,
+        serve::{Answer, Request, Service},
+    },
     nouns::{
         Manifest, Tensor,
         manifest::{AcceleratorChoice, Fallback, Guest, PoolConfig},
     },
+    ports::Program,
 };
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use std::{
@@ -22,6 +28,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 
 /// Run a model or a guest once, from .npy files to .npy files
 #[derive(clap::Args)]
@@ -49,16 +56,24 @@ pub struct Run {
     /// What it may hold in memory: 256MiB, 1GiB; of a larger cut model, fragments are read from disk for each run
     #[arg(long)]
     memory_max: Option<Size>,
-    /// How long it may take
+    /// How long it may take; with --tokens, each step
     #[arg(long, default_value = "60000")]
     deadline_ms: NonZeroU64,
+    #[command(flatten)]
+    decode: Decode,
+    #[command(flatten)]
+    joining: Joining,
 }
 
 impl Run {
     pub async fn run(self) -> Result<()> {
         let inputs = self.inputs()?;
+        if !self.file.is_dir() && self.joining.cluster()?.is_some() {
+            bail!(help = "`burst split` cuts a model", "a cluster runs cut models only, which are directories");
+        }
         let answer = match self.file.extension().and_then(|extension| extension.to_str()) {
             Some("onnx") => self.model(inputs).await?,
+            Some("wasm") if self.decode.tokens.is_some() => bail!("--tokens goes on with a model, not with a guest"),
             Some("wasm") => self.guest(inputs).await?,
             _ if self.file.is_dir() => self.model(inputs).await?,
             _ => bail!("`{}` is neither a model (.onnx or a directory) nor a guest (.wasm)", self.file.display()),
@@ -81,21 +96,44 @@ impl Run {
     }
 
     async fn model(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
-        let models = house::models(&self.house()).await?;
-        let loaded = models.load(&below_root(&self.file)?, &models.accelerator).await.into_diagnostic();
-        let (_, program) = loaded.wrap_err_with(|| format!("the model `{}`", self.file.display()))?;
+        let deadline = Duration::from_millis(self.deadline_ms.get());
+        // In a cluster as long as it takes this node's rounds go on.
+        let (models, program, _rounds) = self.load(deadline).await?;
+        if let Some(count) = self.decode.tokens {
+            let device = Some(program.device().clone());
+            let tokens = self.decode.run(count, program, &*models.accelerator, inputs, deadline).await?;
+            return Ok(Answer { outputs: vec![("tokens".into(), tokens)], device, step: None });
+        }
         let signature = program.signature();
         let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
         signature.admits(specs).map_err(|why| miette!(help = format!("the model is {signature}"), "{why}"))?;
         let find = |name: &String| inputs.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor.clone());
         let ordered = signature.inputs.iter().filter_map(|port| find(&port.name)).collect();
-        let deadline = Instant::now() + Duration::from_millis(self.deadline_ms.get());
-        let tensors = program.run(ordered, deadline).await.into_diagnostic()?;
+        let tensors = program.run(ordered, Instant::now() + deadline).await.into_diagnostic()?;
         let mut outputs = Vec::new();
         for (port, tensor) in signature.outputs.iter().zip(&tensors) {
             outputs.push((port.name.clone(), models.accelerator.download(tensor).await.into_diagnostic()?));
         }
         Ok(Answer { outputs, device: Some(program.device().clone()), step: None })
+    }
+
+    /// The model on this machine, or over the cluster that flags name.
+    async fn load(&self, deadline: Duration) -> Result<(Models, Arc<dyn Program>, JoinSet<()>)> {
+        let file = below_root(&self.file)?;
+        let (models, rounds) = match self.joining.cluster()? {
+            None => (house::models(&self.house()).await?, JoinSet::new()),
+            Some((cluster, base)) => house::models_over(&self.house(), &cluster, &base).await?,
+        };
+        let load = models.load(&file, &models.accelerator);
+        let loaded = match rounds.is_empty() {
+            true => load.await.into_diagnostic(),
+            false => match tokio::time::timeout(deadline, load).await {
+                Ok(loaded) => loaded.into_diagnostic(),
+                Err(_) => Err(miette!("the nodes of the cluster don't hold all of it after {deadline:?}")),
+            },
+        };
+        let (_, program) = loaded.wrap_err_with(|| format!("the model `{}`", self.file.display()))?;
+        Ok((models, program, rounds))
     }
 
     async fn guest(&self, inputs: Vec<(String, Tensor)>) -> Result<Answer> {
