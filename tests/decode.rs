@@ -3,10 +3,14 @@
 use crate::{
     sequences::{COUNT, MODEL, PROMPT, by_hand, spread},
     split::{cut, model},
-    support::{Burst, npy},
+    support::{Burst, llvmpipe, npy, python, root},
 };
 use burst_host::nouns::{Element, Tensor};
-use std::{io::Read, path::Path, process::Stdio};
+use std::{
+    io::{BufReader, Read},
+    path::Path,
+    process::{Command, Stdio},
+};
 use tempfile::TempDir;
 
 /// A file with the prompt, as `--input` takes it.
@@ -23,10 +27,10 @@ fn written(directory: &Path) -> Vec<i64> {
 }
 
 /// What `burst run` prints and writes.
-fn run(model: &Path, more: &[&str]) -> Vec<i64> {
-    let (directory, input) = prompt();
+fn run(model: &Path, input: &str, more: &[&str]) -> Vec<i64> {
+    let directory = tempfile::tempdir().unwrap();
     let output = directory.path().to_str().unwrap();
-    let arguments = ["run", model.to_str().unwrap(), "--input", &input, "--tokens", "12", "--output-dir", output];
+    let arguments = ["run", model.to_str().unwrap(), "--input", input, "--tokens", "12", "--output-dir", output];
     let run = Burst::run(&[&arguments[..], more].concat());
     let told = String::from_utf8(run.stdout).unwrap();
     assert!(run.status.success(), "{told}{}", String::from_utf8_lossy(&run.stderr));
@@ -40,10 +44,10 @@ fn run(model: &Path, more: &[&str]) -> Vec<i64> {
 fn run_goes_on_from_a_prompt() {
     let Some(model) = model(MODEL) else { return };
     let expected = by_hand(&model, &PROMPT, COUNT);
-    let directory = cut(&model, ["--parts", "8"]);
-    assert_eq!(run(&model, &["--accelerator", "cpu"]), expected);
-    assert_eq!(run(directory.path(), &["--accelerator", "cpu"]), expected);
-    let stopped = run(&model, &["--end-token", &expected[4].to_string()]);
+    let (directory, (_prompt, input)) = (cut(&model, ["--parts", "8"]), prompt());
+    assert_eq!(run(&model, &input, &["--accelerator", "cpu"]), expected);
+    assert_eq!(run(directory.path(), &input, &["--accelerator", "cpu"]), expected);
+    let stopped = run(&model, &input, &["--end-token", &expected[4].to_string()]);
     let end = expected.iter().position(|token| *token == expected[4]).unwrap();
     assert_eq!(stopped, expected[..=end]);
 }
@@ -70,6 +74,24 @@ fn run_says_what_it_can_not_know() {
     check(model, &[&place[..], &["--join", "tcp/127.0.0.1:7450"]].concat(), "a cluster runs cut models only");
 }
 
+/// A decoder of the kind that exporters write goes on as it does with ONNX Runtime.
+#[test]
+fn caches_may_grow() {
+    let Some(python) = python() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let made = Command::new(python).arg(root().join("tests/clients/growing_decoder.py")).arg(directory.path()).output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let told = String::from_utf8(made.stdout).unwrap();
+    let expected: Vec<i64> = told.split_whitespace().map(|token| token.parse().unwrap()).collect();
+    let input = format!("input_ids={}", directory.path().join("prompt.npy").display());
+    assert_eq!(run(&directory.path().join("decoder.onnx"), &input, &["--accelerator", "cpu"]), expected);
+    if llvmpipe() {
+        let gpu = ["--accelerator", "gpu", "--device", "llvmpipe"];
+        assert_eq!(run(&directory.path().join("decoder.onnx"), &input, &gpu), expected);
+    }
+}
+
 /// A process beside three nodes is a way in, and goes on when one of them is killed.
 #[test]
 fn a_cluster_goes_on_from_a_prompt() {
@@ -81,7 +103,8 @@ fn a_cluster_goes_on_from_a_prompt() {
     command.arg("--output-dir").arg(directory.path()).arg("--cluster").arg(cluster.way_in());
     let mut running = command.env("XDG_CACHE_HOME", directory.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut spaces = 0;
-    for byte in running.stdout.take().unwrap().bytes().map_while(Result::ok) {
+    let printed = BufReader::new(running.stdout.take().unwrap());
+    for byte in printed.bytes().map_while(Result::ok) {
         spaces += usize::from(byte == b' ');
         if byte == b' ' && spaces == 4 {
             cluster.end(3);

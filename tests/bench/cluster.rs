@@ -64,7 +64,7 @@ fn main() {
 /// Three processes in networks of their own, of which one is killed again and again with a thousand requests on their
 /// way; later one freezes.
 fn lose(flags: &Flags, report: &mut Report) {
-    let Some(mut cluster) = nodes::Cluster::start() else { return };
+    let Some(mut cluster) = support::cluster::Cluster::start() else { return };
     let rounds = flags.pick(3, 1000);
     let (mut recovery, mut first, mut lost, mut duplicated) = (Vec::new(), Vec::new(), 0, 0);
     for round in 0..rounds {

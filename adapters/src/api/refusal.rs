@@ -109,3 +109,17 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burst_host::nouns::SequenceId;
+
+    #[test]
+    fn steps_that_can_not_be_have_a_status_each() {
+        let status = |error: SequenceError| Refusal::from(ServeError::from(error)).status.as_u16();
+        assert_eq!(status(SequenceError::Unknown(SequenceId::Number(7))), 400);
+        assert_eq!(status(SequenceError::Busy(SequenceId::Text("a text".into()))), 409);
+        assert_eq!(status(SequenceError::Full(16)), 429);
+    }
+}
