@@ -71,7 +71,7 @@ impl Node {
         let json = fs::read(directory.join(Plan::FILE)).unwrap();
         let (digest, plan) = (Digest::of(&json), Plan::parse(&json).unwrap());
         let below = directory.strip_prefix("/").unwrap().to_str().unwrap();
-        self.member.spread(below, digest, plan).await.unwrap()
+        self.member.spread(Some(below), digest, &plan).await.unwrap()
     }
 }
 

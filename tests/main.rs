@@ -7,6 +7,7 @@ mod compile;
 mod conformance;
 mod contract;
 mod decode;
+mod deploy;
 mod device;
 mod frames;
 mod hostile;

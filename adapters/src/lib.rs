@@ -11,6 +11,7 @@ pub mod fallback;
 pub mod frames;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod keys;
 pub mod memory;
 pub mod onnx;
 pub mod registry;

@@ -1,10 +1,19 @@
-//! Joins the cluster of a manifest, or that of flags.
+//! Joins the cluster of a manifest, or that of flags, and takes part in its releases.
 
 use super::config::Place;
-use burst_adapters::{memory::Machine, onnx::Onnx, registry::Directory};
+use burst_adapters::{
+    keys::{Deployers, PublicKey},
+    memory::Machine,
+    onnx::Onnx,
+    registry::Directory,
+};
 use burst_host::{
-    loops::member::Member,
-    mechanisms::{relay::Relay, shelf::Shelf},
+    loops::{
+        member::Member,
+        rollout::{Keeping, Rollout},
+        workload::Workload,
+    },
+    mechanisms::{record::Record, relay::Relay, shelf::Shelf},
     nouns::manifest::Cluster,
     ports::{Accelerator, Fabric},
 };
@@ -68,6 +77,37 @@ pub async fn join(
     let member = Member::join(fabric, relay, Arc::new(shelf), accelerator, format, most_bytes, memory).await;
     tracing::info!(cluster = %cluster.name, node = %cluster.node, listen = ?cluster.listen, "joined");
     member.into_diagnostic()
+}
+
+/// Takes part in the releases of the cluster. What this node knows of them is on its shelf.
+pub async fn rollout(
+    cluster: &Cluster,
+    base: &Path,
+    member: Arc<Member>,
+    workload: Arc<Workload>,
+) -> Result<Arc<Rollout>> {
+    let directory = member.shelf.disk.directory();
+    let record = directory.join("releases.json");
+    let kept = Record::open(&record).into_diagnostic().wrap_err_with(|| {
+        format!("this node can't tell which releases it served; without `{}` it begins anew", record.display())
+    })?;
+    let place = Arc::new(super::house::registry(directory)?);
+    let trust = Arc::new(deployers(cluster, base)?);
+    let keeping = Keeping { trust, cluster: cluster.name.clone(), record: kept, place };
+    Rollout::join(member.clone(), workload, keeping).await.into_diagnostic()
+}
+
+fn deployers(cluster: &Cluster, base: &Path) -> Result<Deployers> {
+    // Nothing but loopback is taken without papers: who reaches the node is on its box.
+    if cluster.deployers.is_empty() && cluster.tls.is_none() {
+        return Ok(Deployers::Everybody);
+    }
+    let read = |file| {
+        let path = base.join(file);
+        let key = PublicKey::read(&path).into_diagnostic();
+        key.wrap_err_with(|| format!("the public key `{}` in cluster.deployers", path.display()))
+    };
+    Ok(Deployers::Keys(cluster.deployers.iter().map(read).collect::<Result<_>>()?))
 }
 
 #[cfg(feature = "cluster")]

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The manifest that `burst` looks for when none is named.
-const DEFAULT: &str = "burst.toml";
+pub const DEFAULT: &str = "burst.toml";
 
 /// Where the manifest is, and what overrides it.
 #[derive(clap::Args)]
@@ -104,6 +104,12 @@ pub fn fallback(word: &str) -> Result<Fallback, String> {
 }
 
 impl Source {
+    /// A manifest that no flag overrides.
+    pub fn at(manifest: PathBuf) -> Self {
+        let (http, metrics, accelerator, device, node) = (None, None, None, None, None);
+        Self { manifest, http, metrics, accelerator, device, join: Vec::new(), node, listen: Vec::new() }
+    }
+
     /// Reads, merges and checks.
     pub fn load(&self) -> Result<Loaded> {
         let path = &self.manifest;

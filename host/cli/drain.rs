@@ -34,8 +34,8 @@ impl Drain {
             println!("{} takes part again", self.node);
             return Ok(());
         }
-        let until = Instant::now() + Duration::from_secs(self.seconds);
-        while Instant::now() < until {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(self.seconds) {
             if self.relieved(&self.operators.listing().await?) {
                 println!("{} runs nothing; it can be stopped", self.node);
                 return Ok(());

@@ -4,13 +4,13 @@ use super::{cluster, config::Loaded};
 use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
-        deploy::{Deployer, capacity},
+        deploy::{Deployer, capacity, leases},
         member::Member,
         models::Models,
     },
     mechanisms::{cache::Cache, sandbox::Sandbox},
     nouns::{
-        Manifest,
+        Ledger, Manifest,
         manifest::{AcceleratorChoice, Cluster, Fallback},
     },
     ports::{Accelerator, Memory},
@@ -95,7 +95,8 @@ pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
     let memory = memory(manifest);
     let member = match &manifest.cluster {
         Some(cluster) => {
-            let shelf = directory.join("shelf");
+            // Nodes of one box may share a cache.
+            let shelf = directory.join("shelf").join(cluster.node.as_str());
             let most = cluster.memory_max_bytes.map_or(memory.room_bytes() / 2, NonZeroU64::get);
             let (memory, registry) = (memory.clone(), registry.clone());
             Some(cluster::join(cluster, most, memory, base, &shelf, registry, accelerator.clone()).await?)
@@ -103,7 +104,8 @@ pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
         None => None,
     };
     let models = Models::new(accelerator, registry, Arc::new(Onnx)).within(memory).over(member.clone());
-    Ok((Deployer { sandbox: Arc::new(sandbox), cache: Some(cache), models }, member))
+    let leases = Ledger::new("cluster.leases_max", leases(manifest));
+    Ok((Deployer { sandbox: Arc::new(sandbox), cache: Some(cache), models, leases }, member))
 }
 
 /// What this process may hold.

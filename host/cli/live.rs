@@ -1,6 +1,6 @@
 //! `burst nodes`: the nodes of a running cluster, and who runs what.
 
-use super::size::Size;
+use super::{progress, size::Size};
 use burst_adapters::api::nodes::{Listing, fetch};
 use burst_host::nouns::{Digest, NodeName, Spread};
 use miette::{IntoDiagnostic, Result, WrapErr};
@@ -44,15 +44,17 @@ impl Live {
 }
 
 fn print(listing: &Listing) {
-    println!("{:<24} {:<10} {:>12}  DEVICE", "NODE", "STATE", "MEMORY");
+    println!("{:<24} {:<10} {:>12}  {:<16} DEVICE", "NODE", "STATE", "MEMORY", "RELEASE");
     for (name, node) in &listing.nodes {
         let state = match node.draining {
             true => "draining".to_owned(),
             false if node.slowdown > 0.0 => format!("{:.1}x slow", 1.0 + node.slowdown),
             false => "up".to_owned(),
         };
-        println!("{:<24} {state:<10} {:>12}  {}", name.as_str(), Size(node.memory_bytes).to_string(), node.device);
+        let (memory, release) = (Size(node.memory_bytes).to_string(), progress::serving(&node.release));
+        println!("{:<24} {state:<10} {memory:>12}  {release:<16} {}", name.as_str(), node.device);
     }
+    progress::unsettled(listing);
     for (digest, spread) in spreads(listing) {
         println!("\n{digest}, epoch {} of {}", spread.epoch.number, spread.epoch.leader);
         println!("{:<6} {:<12} {:<24} STANDBY", "STAGE", "FRAGMENTS", "NODE");

@@ -5,6 +5,7 @@ mod cluster;
 mod compile;
 mod config;
 mod decode;
+mod deploy;
 mod doctor;
 mod drain;
 mod draw;
@@ -16,6 +17,7 @@ mod npy;
 mod placement;
 mod plan;
 mod profile;
+mod progress;
 mod ps;
 mod run;
 mod serve;
@@ -50,6 +52,8 @@ enum Command {
     Profile(profile::Measure),
     /// Decide which node runs which fragments of a cut model, or tell who does on a running cluster
     Plan(plan::Place),
+    /// Have every node of a running cluster serve the guests of a manifest, or go back
+    Deploy(deploy::Deploy),
     /// List the nodes of a running cluster, and who runs what
     Nodes(live::Live),
     /// Relieve a node of a running cluster of everything it runs
@@ -77,6 +81,7 @@ impl Cli {
             Command::Compile(compile) => block_on(compile.run()),
             Command::Profile(measure) => block_on(measure.run()),
             Command::Plan(place) => block_on(place.run()),
+            Command::Deploy(deploy) => block_on(deploy.run()),
             Command::Nodes(live) => block_on(live.run()),
             Command::Drain(drain) => block_on(drain.run()),
             Command::Doctor(doctor) => block_on(doctor.run()),

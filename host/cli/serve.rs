@@ -1,35 +1,29 @@
 //! `burst serve`: from a manifest to sockets, and back to silence.
 
 use super::{
+    cluster,
     config::{Loaded, Source},
     house,
 };
 use burst_adapters::{
-    api::{Api, metrics, nodes, server},
+    api::{Api, metrics, nodes, releases, server},
     frames,
     sinks::Broadcast,
 };
 use burst_host::{
     loops::{
-        deploy::Deployer,
         member::Member,
+        rollout::Rollout,
         serve::Service,
-        watch::{Lane, pump},
+        watch::pump,
+        workload::{Camera, Workload},
     },
-    mechanisms::{
-        egress::{Gate, LaneCounts},
-        feed::{Feed, Slot},
-    },
-    nouns::{Manifest, Vocabulary},
-    ports::Sink,
+    mechanisms::feed::Slot,
+    nouns::manifest,
+    ports::{FrameSource, Sink},
 };
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -59,7 +53,10 @@ impl Serve {
         let house = House::open(&loaded).await?;
         let closing = watch::Sender::new(false);
         let router = house.api().router(&limits);
-        let metrics = metrics::router(house.metrics.clone()).merge(nodes::router(house.member.clone()));
+        let cluster = loaded.manifest.cluster.as_ref().map(|cluster| cluster.name.clone()).unwrap_or_default();
+        let operators = nodes::router(house.member.clone(), cluster);
+        let operators = operators.merge(releases::router(house.rollout.clone()));
+        let metrics = metrics::router(house.metrics.clone()).merge(operators);
         tracing::info!(http = %address(&http), metrics = %address(&scrape), "serving");
         let serving = async {
             let main = server::serve(http, router, &limits, closed(closing.subscribe()));
@@ -88,42 +85,45 @@ struct House {
     metrics: Arc<metrics::Registry>,
     /// This node's part in its cluster.
     member: Option<Arc<Member>>,
-    /// Cameras, lanes and the member's rounds; they end with the house.
+    rollout: Option<Arc<Rollout>>,
+    /// Cameras and the rounds of the member; they end with the house.
     _watching: JoinSet<()>,
 }
 
 impl House {
     async fn open(loaded: &Loaded) -> Result<Self> {
         let events = Arc::new(Broadcast::new(EVENTS_KEPT, LISTENERS_MAX));
-        let service = Arc::new(Service::default());
         let (deployer, member) = house::open(loaded).await?;
+        let devices = vec![deployer.models.accelerator.clone()];
+        let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([events.clone()]);
+        let cameras = Cameras::open(loaded)?;
+        let workload = Arc::new(Workload::new(deployer, cameras.watched(loaded), sinks));
         let mut watching = JoinSet::new();
         if let Some(member) = member.clone() {
             watching.spawn(member.run());
         }
-        let mut cameras = Cameras::open(loaded)?;
-        let mut lanes = Vec::new();
-        for (name, guest) in &loaded.manifest.guests {
-            let feeds = cameras.feeds(&guest.cameras);
-            let started = Instant::now();
-            let deployment = deploy(&deployer, &loaded.manifest, name, &feeds).await?;
-            let start = &deployment.pool.guest().start;
-            let cached = deployment.pool.guest().cached;
-            let ready = deployment.pool.leases().ready;
-            tracing::info!(guest = %name, %start, cached, ready, took = ?started.elapsed(), "deployed");
-            service.insert(deployment.clone());
-            let sinks: Arc<[Arc<dyn Sink>]> = Arc::new([events.clone()]);
-            for (camera, feed) in feeds {
-                lanes.push(lane(&loaded.manifest, deployment.clone(), camera, feed, sinks.clone())?);
+        let rollout = match (&member, &loaded.manifest.cluster) {
+            (Some(member), Some(cluster)) => {
+                Some(cluster::rollout(cluster, &loaded.base, member.clone(), workload.clone()).await?)
             }
+            _ => None,
+        };
+        let kept = match &rollout {
+            Some(rollout) => rollout.begin().await,
+            None => false,
+        };
+        if !kept {
+            workload.swap(workload.warm(&loaded.manifest.guests, None).await.into_diagnostic()?);
         }
-        let counts: Vec<LaneCounts> = lanes.iter().map(Lane::counts).collect();
-        let devices = vec![deployer.models.accelerator.clone()];
+        if let Some(rollout) = rollout.clone() {
+            watching.spawn(rollout.run());
+        }
         let relay = member.as_ref().map(|member| member.relay.clone());
-        let metrics = Arc::new(metrics::registry(service.clone(), counts, devices, relay));
-        lanes.into_iter().for_each(|lane| drop(watching.spawn(lane.run())));
+        let (service, lanes) = (workload.service.clone(), workload.clone());
+        let lanes = Box::new(move || lanes.lane_counts());
+        let metrics = Arc::new(metrics::registry(service.clone(), lanes, devices, relay, rollout.clone()));
         cameras.start(&mut watching);
-        Ok(Self { service, events, metrics, member, _watching: watching })
+        Ok(Self { service, events, metrics, member, rollout, _watching: watching })
     }
 
     fn api(&self) -> Api<Service> {
@@ -142,47 +142,27 @@ impl House {
     }
 }
 
-type Deployed = Arc<burst_host::loops::serve::Deployment>;
-
-async fn deploy(
-    deployer: &Deployer,
-    manifest: &Manifest,
-    name: &str,
-    feeds: &BTreeMap<String, Feed>,
-) -> Result<Deployed> {
-    let deployment = deployer.deploy(name, &manifest.guests[name], feeds.clone()).await;
-    deployment.map(Arc::new).into_diagnostic().wrap_err_with(|| format!("the guest `{name}` can't be deployed"))
-}
-
-fn lane(
-    manifest: &Manifest,
-    deployment: Deployed,
-    camera: String,
-    feed: Feed,
-    sinks: Arc<[Arc<dyn Sink>]>,
-) -> Result<Lane> {
-    let guest = &manifest.guests[&*deployment.name];
-    let vocabulary = Vocabulary::new(guest.vocabulary.iter().cloned()).map_err(|id| miette!("id {id} occurs twice"))?;
-    let gate = Gate::new(deployment.name.clone(), Arc::new(vocabulary), guest.events_per_second.get());
-    let max_age = Duration::from_millis(manifest.cameras[&camera].max_age_ms.get());
-    Ok(Lane { deployment, camera: camera.into(), feed, gate, sinks, max_age, reuse: guest.pool.reuse })
-}
-
 /// The cameras of a manifest, before they start.
-struct Cameras(BTreeMap<String, (Box<dyn burst_host::ports::FrameSource>, Slot)>);
+struct Cameras(BTreeMap<String, (Box<dyn FrameSource>, Arc<Slot>)>);
 
 impl Cameras {
     fn open(loaded: &Loaded) -> Result<Self> {
-        let open = |(name, camera): (&String, &burst_host::nouns::manifest::Camera)| {
+        let open = |(name, camera): (&String, &manifest::Camera)| {
             let source = frames::open(name, &camera.source, &loaded.base);
             let source = source.into_diagnostic().wrap_err_with(|| format!("the camera `{name}` can't be opened"))?;
-            Ok((name.clone(), (source, Slot::new())))
+            Ok((name.clone(), (source, Arc::default())))
         };
         Ok(Self(loaded.manifest.cameras.iter().map(open).collect::<Result<_>>()?))
     }
 
-    fn feeds(&mut self, names: &[String]) -> BTreeMap<String, Feed> {
-        names.iter().filter_map(|name| Some((name.clone(), self.0.get(name)?.1.feed()))).collect()
+    /// What guests see of them.
+    fn watched(&self, loaded: &Loaded) -> BTreeMap<String, Camera> {
+        let watched = |(name, camera): (&String, &manifest::Camera)| {
+            let (_, slot) = self.0.get(name)?;
+            let max_age = Duration::from_millis(camera.max_age_ms.get());
+            Some((name.clone(), Camera { slot: slot.clone(), max_age }))
+        };
+        loaded.manifest.cameras.iter().filter_map(watched).collect()
     }
 
     fn start(self, watching: &mut JoinSet<()>) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, header};
+use hyper::{Method, Request, body::Body, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::{io, net::SocketAddr};
@@ -31,17 +31,33 @@ pub(super) async fn ask<T: DeserializeOwned>(
     path: &str,
     json: Option<Vec<u8>>,
 ) -> Result<T, FetchError> {
+    let method = if json.is_some() { Method::POST } else { Method::GET };
+    let body = Full::new(Bytes::from(json.unwrap_or_default()));
+    let body = send(address, method, path, "application/json", body).await?;
+    serde_json::from_slice(&body).map_err(|error| FetchError::Answer(error.to_string()))
+}
+
+/// Any request, and the body of its answer.
+pub(super) async fn send<B>(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: B,
+) -> Result<Bytes, FetchError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let answer = |error: &dyn ToString| FetchError::Answer(error.to_string());
     let stream = TcpStream::connect(address).await?;
     let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let method = if json.is_some() { Method::POST } else { Method::GET };
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(header::HOST, address.to_string())
-        .header(header::CONTENT_TYPE, "application/json");
-    let body = Full::new(Bytes::from(json.unwrap_or_default()));
+        .header(header::CONTENT_TYPE, kind);
     let request = request.body(body).map_err(|error| answer(&error))?;
     let response = client.send_request(request).await?;
     let status = response.status();
@@ -51,7 +67,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     if !status.is_success() {
         return Err(FetchError::Refused(refusal(&body)));
     }
-    serde_json::from_slice(&body).map_err(|error| answer(&error))
+    Ok(body)
 }
 
 /// The text of a refusal.

@@ -1,13 +1,16 @@
 //! What the routes need of the data plane.
 
 use burst_host::{
-    loops::serve::{Answer, Deployed, Request, ServeError, Service},
+    loops::serve::{Answer, Deployed, Deployment, Request, ServeError, Service},
     nouns::Signature,
 };
 use std::sync::Arc;
 
 /// Guests that answer requests: [`Service`], or what stands for it in tests.
 pub trait Inference: Send + Sync + 'static {
+    /// A guest that answers. Another one of its name may come; what began with this one ends with it.
+    type Answering: Send + Sync;
+
     /// Every guest, by name.
     fn guests(&self) -> Vec<Deployed>;
 
@@ -17,14 +20,23 @@ pub trait Inference: Send + Sync + 'static {
     /// Whether requests are taken.
     fn ready(&self) -> bool;
 
-    /// What a request must fit, asked once a request.
-    fn signature(&self, name: &str) -> Option<Arc<Signature>>;
+    /// Asked once a request.
+    fn answering(&self, name: &str) -> Option<Arc<Self::Answering>>;
+
+    /// What a request must fit.
+    fn signature<'a>(&self, guest: &'a Self::Answering) -> &'a Arc<Signature>;
 
     /// Answers a request; dropping the future cancels it.
-    fn answer(&self, request: Request) -> impl Future<Output = Result<Answer, ServeError>> + Send;
+    fn answer(
+        &self,
+        guest: &Self::Answering,
+        request: Request,
+    ) -> impl Future<Output = Result<Answer, ServeError>> + Send;
 }
 
 impl Inference for Service {
+    type Answering = Deployment;
+
     fn guests(&self) -> Vec<Deployed> {
         Service::guests(self)
     }
@@ -37,11 +49,15 @@ impl Inference for Service {
         Service::ready(self)
     }
 
-    fn signature(&self, name: &str) -> Option<Arc<Signature>> {
-        Service::signature(self, name)
+    fn answering(&self, name: &str) -> Option<Arc<Deployment>> {
+        Service::answering(self, name)
     }
 
-    fn answer(&self, request: Request) -> impl Future<Output = Result<Answer, ServeError>> + Send {
-        Service::answer(self, request)
+    fn signature<'a>(&self, guest: &'a Deployment) -> &'a Arc<Signature> {
+        &guest.signature
+    }
+
+    fn answer(&self, guest: &Deployment, request: Request) -> impl Future<Output = Result<Answer, ServeError>> + Send {
+        self.answer_by(guest, request)
     }
 }

@@ -8,9 +8,16 @@ use prometheus_client::{
 };
 use std::fmt;
 
-/// Every guest at every camera.
-#[derive(Debug)]
-pub(super) struct Lanes(pub Vec<LaneCounts>);
+/// Every guest at every camera, as they are when somebody asks.
+pub type Watched = Box<dyn Fn() -> Vec<LaneCounts> + Send + Sync>;
+
+pub(super) struct Lanes(pub Watched);
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lanes")
+    }
+}
 
 impl Collector for Lanes {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
@@ -45,7 +52,7 @@ impl Lanes {
         rows: impl Fn(&LaneCounts) -> Vec<(&'static str, u64)>,
     ) -> fmt::Result {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for lane in &self.0 {
+        for lane in &(self.0)() {
             for (outcome, count) in rows(lane) {
                 let labels = [("guest", &*lane.guest), ("camera", &*lane.camera), ("outcome", outcome)];
                 ConstCounter::new(count).encode(family.encode_family(&labels)?)?;

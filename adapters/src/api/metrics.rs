@@ -1,6 +1,9 @@
 //! Prometheus text, made when somebody asks: counting costs atomics, watching costs a scrape.
 
-use super::{devices::Devices, inference::Inference, lanes::Lanes, refusal::Refusal, relays::Relays};
+pub use super::lanes::Watched;
+use super::{
+    devices::Devices, inference::Inference, lanes::Lanes, refusal::Refusal, relays::Relays, releases::Releases,
+};
 use axum::{
     Router,
     extract::State,
@@ -9,9 +12,8 @@ use axum::{
     routing::get,
 };
 use burst_host::{
-    loops::serve::Deployed,
+    loops::{rollout::Rollout, serve::Deployed},
     mechanisms::{
-        egress::LaneCounts,
         relay::Relay,
         statistics::{Histogram, Retired},
     },
@@ -29,14 +31,16 @@ use std::{fmt, sync::Arc};
 /// What the guests and their cameras went through.
 pub fn registry<I: Inference>(
     inference: Arc<I>,
-    lanes: Vec<LaneCounts>,
+    lanes: Watched,
     devices: Vec<Arc<dyn Accelerator>>,
     relay: Option<Arc<Relay>>,
+    rollout: Option<Arc<Rollout>>,
 ) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Lanes(lanes)));
     registry.register_collector(Box::new(Devices(devices)));
     registry.register_collector(Box::new(Relays(relay)));
+    registry.register_collector(Box::new(Releases(rollout)));
     registry.register_collector(Box::new(Guests(inference)));
     registry
 }

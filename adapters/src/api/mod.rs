@@ -13,6 +13,7 @@ pub mod oip;
 pub mod ps;
 mod refusal;
 mod relays;
+pub mod releases;
 pub mod server;
 
 use crate::sinks::Broadcast;

@@ -22,6 +22,8 @@ use std::{net::SocketAddr, sync::Arc};
 pub struct Listing {
     /// Who was asked.
     pub node: NodeName,
+    /// The name of the cluster.
+    pub cluster: String,
     /// The live ones, as they tell of themselves.
     pub nodes: Nodes,
 }
@@ -52,26 +54,32 @@ pub async fn plan(address: SocketAddr, digest: &Digest) -> Result<Plan, FetchErr
 
 /// `GET /burst/nodes`, `GET /burst/plans/{digest}` and `POST /burst/drain`, on the operators' port; none where this node
 /// stands alone.
-pub fn router(member: Option<Arc<Member>>) -> Router {
+pub fn router(member: Option<Arc<Member>>, cluster: String) -> Router {
     let Some(member) = member else { return Router::new() };
     let router = Router::new().route("/burst/nodes", get(nodes)).route("/burst/plans/{digest}", get(plan_of));
-    router.route("/burst/drain", post(relieve)).with_state(member)
+    router.route("/burst/drain", post(relieve)).with_state(Arc::new(Here { member, cluster }))
 }
 
-async fn nodes(State(member): State<Arc<Member>>) -> Json<Listing> {
-    Json(Listing { node: member.name().clone(), nodes: member.nodes() })
+struct Here {
+    member: Arc<Member>,
+    cluster: String,
 }
 
-async fn plan_of(State(member): State<Arc<Member>>, Path(digest): Path<Digest>) -> Response {
-    match member.plan(&digest) {
+async fn nodes(State(here): State<Arc<Here>>) -> Json<Listing> {
+    let Here { member, cluster } = &*here;
+    Json(Listing { node: member.name().clone(), cluster: cluster.clone(), nodes: member.nodes() })
+}
+
+async fn plan_of(State(here): State<Arc<Here>>, Path(digest): Path<Digest>) -> Response {
+    match here.member.plan(&digest) {
         Some(plan) => Json(&*plan).into_response(),
         None => Refusal::not_found(format!("this node knows no plan {digest}")).into_response(),
     }
 }
 
-async fn relieve(State(member): State<Arc<Member>>, Json(order): Json<Order>) -> Response {
-    match member.drain_node(&order.node, order.drain).await {
-        Ok(()) => nodes(State(member)).await.into_response(),
+async fn relieve(State(here): State<Arc<Here>>, Json(order): Json<Order>) -> Response {
+    match here.member.drain_node(&order.node, order.drain).await {
+        Ok(()) => nodes(State(here)).await.into_response(),
         Err(error) => Refusal::unavailable(error.to_string()).into_response(),
     }
 }

@@ -37,6 +37,14 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, text)
     }
 
+    pub fn forbidden(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, text)
+    }
+
+    pub fn conflict(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, text)
+    }
+
     pub fn method(method: &Method) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed here"))
     }

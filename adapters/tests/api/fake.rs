@@ -114,12 +114,18 @@ fn add(inputs: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
 }
 
 impl Inference for Fake {
+    type Answering = Deployed;
+
     fn guests(&self) -> Vec<Deployed> {
         Self::NAMES.map(|name| self.deployed(name)).into()
     }
 
-    fn signature(&self, name: &str) -> Option<Arc<Signature>> {
-        self.guest(name).map(|guest| guest.signature)
+    fn answering(&self, name: &str) -> Option<Arc<Deployed>> {
+        self.guest(name).map(Arc::new)
+    }
+
+    fn signature<'a>(&self, guest: &'a Deployed) -> &'a Arc<Signature> {
+        &guest.signature
     }
 
     fn guest(&self, name: &str) -> Option<Deployed> {
@@ -130,7 +136,7 @@ impl Inference for Fake {
         self.ready.load(Relaxed)
     }
 
-    async fn answer(&self, request: Request) -> Result<Answer, ServeError> {
+    async fn answer(&self, _: &Deployed, request: Request) -> Result<Answer, ServeError> {
         let outputs = self.work(request).await;
         let statistics = &self.statistics;
         if outputs.is_ok() {
@@ -165,7 +171,7 @@ impl House {
         change(&mut limits);
         let fake = Arc::new(Fake { statistics: Arc::default(), ready: AtomicBool::new(true), running: Arc::default() });
         let events = Arc::new(Broadcast::new(NonZeroUsize::new(16).unwrap(), 2));
-        let metrics = Arc::new(metrics::registry(Arc::clone(&fake), Vec::new(), Vec::new(), None));
+        let metrics = Arc::new(metrics::registry(Arc::clone(&fake), Box::new(Vec::new), Vec::new(), None, None));
         let router = Api { inference: Arc::clone(&fake), events: Arc::clone(&events), metrics }.router(&limits);
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -12,7 +12,7 @@ use crate::{
 use std::sync::{Arc, Weak};
 
 /// The largest plan of a cut model.
-const PLAN_MAX_BYTES: u64 = 16 << 20;
+pub(super) const PLAN_MAX_BYTES: u64 = 16 << 20;
 
 impl Models {
     /// The plan of a cut model, and the digest that names all of it: a plan names its fragments, those their weights.
@@ -57,7 +57,7 @@ impl Models {
         let (digest, plan) = self.plan(directory).await?;
         // It waits for other nodes: nobody else has to wait for it.
         if let Some(cluster) = &self.cluster {
-            return Ok((digest, cluster.spread(directory, digest, plan).await?));
+            return Ok((digest, cluster.spread(self.is_own().then_some(directory), digest, &plan).await?));
         }
         let mut programs = self.programs.lock().await;
         if let Some(program) = programs.get(&digest).and_then(Weak::upgrade) {

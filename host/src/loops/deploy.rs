@@ -17,8 +17,8 @@ use crate::{
         statistics::Statistics,
     },
     nouns::{
-        Account, Manifest, Port, Signature,
-        manifest::{Guest, PortConfig},
+        Account, Ledger, Manifest, Port, Signature,
+        manifest::{Guest, Limits, PortConfig},
     },
     ports::{Accelerator, Artefact, ModelFormat, Program, Registry, RegistryError},
 };
@@ -26,12 +26,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// The largest component.
 pub const COMPONENT_MAX_BYTES: u64 = 64 << 20;
+/// What a node of a cluster reserves for guests, unless its manifest says otherwise.
+const LEASES_IN_CLUSTER: usize = 1024;
+
 /// Compiles guests and loads models.
+#[derive(Clone)]
 pub struct Deployer {
     pub sandbox: Arc<Sandbox>,
     /// `None` compiles at every start.
     pub cache: Option<Cache>,
     pub models: Models,
+    /// What the sandbox has reserved: guests that serve and those that are to take their place share it.
+    pub leases: Ledger,
 }
 
 /// Why a guest can't be deployed.
@@ -45,8 +51,15 @@ pub enum DeployError {
     Model { name: String, source: LoadError },
     #[error("the component: {0}")]
     Section(#[from] SectionError),
+    #[error(
+        "its pool of {max} leases does not fit beside the {held} that guests have now, this node has reserved {reserved}: \
+         lower pool.max, or raise cluster.leases_max and start the node again"
+    )]
+    Leases { max: usize, held: usize, reserved: usize },
     #[error("the component has a graph of its own, `{name}`, and so has the manifest", name = embedded::NAME)]
     TwoGraphs,
+    #[error("its vocabulary has the id {0} twice")]
+    Vocabulary(u16),
     #[error("the guest sees cameras but exports no `watcher`")]
     NoWatcher,
     #[error("the guest exports no `responder` and the manifest gives it no camera: it would never run")]
@@ -61,7 +74,13 @@ impl Deployer {
         registry: Arc<dyn Registry>,
         format: Arc<dyn ModelFormat>,
     ) -> Self {
-        Self { sandbox, cache, models: Models::new(accelerator, registry, format) }
+        let leases = Ledger::new("cluster.leases_max", usize::MAX);
+        Self { sandbox, cache, models: Models::new(accelerator, registry, format), leases }
+    }
+
+    /// The same with the references of a release.
+    pub fn of_release(&self, registry: Arc<dyn Registry>) -> Self {
+        Self { models: self.models.of_release(registry), ..self.clone() }
     }
 
     /// Fetches, verifies, compiles, prepares and fills the floor of one guest.
@@ -71,6 +90,22 @@ impl Deployer {
         config: &Guest,
         cameras: BTreeMap<String, Feed>,
     ) -> Result<Deployment, DeployError> {
+        self.replace(name, config, cameras, Arc::default()).await
+    }
+
+    /// The same in place of a guest of that name, whose counters go on.
+    pub async fn replace(
+        &self,
+        name: &str,
+        config: &Guest,
+        cameras: BTreeMap<String, Feed>,
+        statistics: Arc<Statistics>,
+    ) -> Result<Deployment, DeployError> {
+        let max = config.pool.max.get();
+        let room = self.leases.try_charge(max).ok_or_else(|| {
+            let (held, reserved) = (self.leases.held(), self.leases.limit());
+            DeployError::Leases { max, held, reserved }
+        })?;
         let guest = self.compile(config, cameras).await?;
         let sees_frames = !config.cameras.is_empty();
         if sees_frames && !guest.watches() {
@@ -80,7 +115,6 @@ impl Deployer {
             return Err(DeployError::NeverRuns);
         }
         let signature = signature(config, &guest.grants().models);
-        let statistics = Arc::new(Statistics::default());
         let keeps = guest.grants().models.values().any(|program| program.signature().states().next().is_some());
         let sequences = keeps.then(|| Arc::new(Sequences::new(config.sequences.clone())));
         let pool = Pool::open(guest, config.pool.clone(), statistics.clone()).await?;
@@ -93,6 +127,7 @@ impl Deployer {
             statistics,
             sequences,
             pool,
+            _room: room,
         })
     }
 
@@ -133,16 +168,32 @@ impl Deployer {
     }
 }
 
-/// What the sandbox has to reserve for a manifest: every lease of every guest, and a few for `prepare`.
+/// What the sandbox has to reserve for a manifest: every lease of every guest, and a few for `prepare`. A node of a cluster
+/// does not know what it will be given: guests of two releases at once, each with as much memory as any may have.
 pub fn capacity(manifest: &Manifest) -> Capacity {
     const PREPARING: usize = 8;
-    let leases = manifest.guests.values().map(|guest| guest.pool.max.get()).fold(PREPARING, usize::saturating_add);
     let memory = manifest.guests.values().map(|guest| guest.limits.memory_max_bytes.get()).max();
-    Capacity { leases: u32::try_from(leases).unwrap_or(u32::MAX), memory_max_bytes: memory.unwrap_or(64 << 20) }
+    let memory_max_bytes = match &manifest.cluster {
+        Some(_) => Limits::MEMORY_CEILING_BYTES,
+        None => memory.unwrap_or(64 << 20),
+    };
+    Capacity { leases: u32::try_from(leases(manifest).saturating_add(PREPARING)).unwrap_or(u32::MAX), memory_max_bytes }
+}
+
+/// Leases that all guests may come to.
+pub fn leases(manifest: &Manifest) -> usize {
+    let own = manifest.leases();
+    match &manifest.cluster {
+        Some(cluster) => {
+            let chosen = cluster.leases_max.map(|max| max.get() as usize);
+            chosen.unwrap_or_else(|| own.saturating_mul(2).max(LEASES_IN_CLUSTER))
+        }
+        None => own,
+    }
 }
 
 /// The graph inside a component. What is no component is for the compiler to tell.
-fn own_graph(component: &Artefact, config: &Guest) -> Result<Option<Artefact>, DeployError> {
+pub(super) fn own_graph(component: &Artefact, config: &Guest) -> Result<Option<Artefact>, DeployError> {
     let graph = match embedded::embedded(&component.bytes) {
         Err(SectionError::Malformed) => None,
         graph => graph?,

@@ -18,7 +18,7 @@ use crate::{
         relay::{PING, Ping, Relay, STAGE},
         shelf::{BLOB, Shelf},
     },
-    nouns::{Digest, ModelNews, NodeName, NodeNews, Plan, Signature, Tensor},
+    nouns::{Digest, ModelNews, NodeName, NodeNews, Plan, ReleaseNews, Signature, Tensor},
     ports::{Accelerator, Device, Fabric, FabricError, Handler, Memory, ModelFormat, Program, Reach, Service, Serving},
 };
 use async_trait::async_trait;
@@ -51,9 +51,9 @@ const RETURN: &[u8] = b"return";
 
 /// A node's part in its cluster.
 pub struct Member {
-    fabric: Arc<dyn Fabric>,
+    pub fabric: Arc<dyn Fabric>,
     pub relay: Arc<Relay>,
-    shelf: Arc<Shelf>,
+    pub shelf: Arc<Shelf>,
     /// Fragments come from the shelf.
     models: Models,
     known: Mutex<HashMap<Digest, Arc<Known>>>,
@@ -62,6 +62,8 @@ pub struct Member {
     loaded: Loaded,
     links: Links,
     health: Health,
+    /// News go out in the order in which they were made.
+    telling: tokio::sync::Mutex<()>,
     /// Something of this node's own changed.
     poke: Notify,
     serving: Mutex<Vec<Serving>>,
@@ -107,6 +109,7 @@ impl Member {
             loaded: Loaded::default(),
             links: Links::default(),
             health,
+            telling: tokio::sync::Mutex::default(),
             poke: Notify::new(),
             serving: Mutex::new(serving),
         };
@@ -121,6 +124,16 @@ impl Member {
     pub fn nodes(&self) -> Nodes {
         let news = self.fabric.news().borrow().clone();
         news.iter().filter_map(|(name, news)| Some((name.clone(), NodeNews::parse(news)?))).collect()
+    }
+
+    /// What this node tells of its releases.
+    pub async fn tell_release(&self, news: impl FnOnce() -> ReleaseNews + Send) -> Result<(), FabricError> {
+        {
+            // Read and told in one step: what is told last is the latest.
+            let mut told = self.told();
+            told.release = news();
+        }
+        self.announce().await
     }
 
     /// This node's name.
@@ -149,14 +162,17 @@ impl Member {
         self.fabric.call(node, CONTROL, order, Instant::now() + CONTROL_TIMEOUT).await.map(drop)
     }
 
-    /// A cut model of this node's own registry as a program of the whole cluster. Waits until nodes hold all of it.
+    /// A cut model as a program of the whole cluster: one of this node's own registry, or of its shelf. Waits until nodes
+    /// hold all of it.
     pub async fn spread(
         self: &Arc<Self>,
-        directory: &str,
+        directory: Option<&str>,
         digest: Digest,
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<Arc<dyn Program>, LoadError> {
-        self.shelf.place(directory, digest, plan);
+        if let Some(directory) = directory {
+            self.shelf.place(directory, digest, plan);
+        }
         let known = self.learn(digest).await?;
         self.poke.notify_one();
         let mut changes = self.relay.changes();
@@ -276,6 +292,7 @@ impl Member {
 
     /// Tells what changed, if anything did.
     async fn announce(&self) -> Result<(), FabricError> {
+        let _turn = self.telling.lock().await;
         let news = serde_json::to_vec(&*self.told()).map_err(|error| FabricError::Broken(error.to_string()))?;
         let news = Bytes::from(news);
         let known = self.fabric.news().borrow().get(self.fabric.name()).cloned();

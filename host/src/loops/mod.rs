@@ -1,8 +1,11 @@
-//! Floor 4: deploy (control plane), serve (data plane), watch (camera lanes).
+//! Floor 4: deploy and rollout (control plane), serve (data plane), watch (camera lanes).
 
 mod cut;
 pub mod deploy;
+pub mod gather;
 pub mod member;
 pub mod models;
+pub mod rollout;
 pub mod serve;
 pub mod watch;
+pub mod workload;

@@ -19,7 +19,8 @@ pub const MODEL_MAX_BYTES: u64 = 512 << 20;
 /// The largest file of weights beside a model, and all of one model together.
 pub const BLOBS_MAX_BYTES: u64 = 4 << 30;
 
-/// Loads models, and knows which are loaded.
+/// Loads models, and knows which are loaded. Clones share what is.
+#[derive(Clone)]
 pub struct Models {
     pub accelerator: Arc<dyn Accelerator>,
     pub registry: Arc<dyn Registry>,
@@ -31,7 +32,9 @@ pub struct Models {
     /// Where cut models are spread over, if this node does not stand alone.
     pub(super) cluster: Option<Arc<Member>>,
     /// Weights are in memory once, and as long as a guest uses them.
-    pub(super) programs: Mutex<HashMap<Digest, Weak<dyn Program>>>,
+    pub(super) programs: Arc<Mutex<HashMap<Digest, Weak<dyn Program>>>>,
+    /// Whose references are of a release, not of this node's own registry.
+    released: bool,
 }
 
 /// Why a model can't be loaded.
@@ -60,7 +63,16 @@ pub enum LoadError {
 impl Models {
     pub fn new(accelerator: Arc<dyn Accelerator>, registry: Arc<dyn Registry>, format: Arc<dyn ModelFormat>) -> Self {
         let passing = Ledger::new("memory_max_bytes", usize::MAX);
-        Self { accelerator, registry, format, memory: None, passing, cluster: None, programs: Mutex::default() }
+        Self {
+            accelerator,
+            registry,
+            format,
+            memory: None,
+            passing,
+            cluster: None,
+            programs: Arc::default(),
+            released: false,
+        }
     }
 
     /// The same within so much memory: of a cut model that is larger, fragments are read for each run.
@@ -71,6 +83,16 @@ impl Models {
     /// The same with cut models spread over the nodes of a cluster.
     pub fn over(self, cluster: Option<Arc<Member>>) -> Self {
         Self { cluster, ..self }
+    }
+
+    /// The same with the references of a release.
+    pub fn of_release(&self, registry: Arc<dyn Registry>) -> Self {
+        Self { registry, released: true, ..self.clone() }
+    }
+
+    /// Whether references are of this node's own registry.
+    pub(super) fn is_own(&self) -> bool {
+        !self.released
     }
 
     /// Loads the model behind a reference, a file or the directory of a cut model, on an accelerator of this house, or

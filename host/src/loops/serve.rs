@@ -10,7 +10,7 @@ use crate::{
         sequences::{SequenceError, Sequences, Sessions, Step},
         statistics::{Retired, Statistics},
     },
-    nouns::{Account, Digest, Sequence, Signature, Tensor, manifest::Limits},
+    nouns::{Account, Charge, Digest, Sequence, Signature, Tensor, manifest::Limits},
     ports::{Accelerator, Device, DeviceKind},
 };
 use arc_swap::ArcSwap;
@@ -86,6 +86,8 @@ pub struct Deployment {
     /// Where a model of the guest keeps states.
     pub sequences: Option<Arc<Sequences>>,
     pub pool: Pool,
+    /// After the pool: given back once its guests are gone.
+    pub(super) _room: Charge,
 }
 
 /// One deployed guest, for those who ask about it.
@@ -137,10 +139,19 @@ pub struct DeviceUse {
 #[derive(Default)]
 pub struct Service {
     guests: ArcSwap<BTreeMap<Arc<str>, Arc<Deployment>>>,
+    /// Until then nobody knows what is to be served.
+    opened: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Service {
+    /// Puts these guests in place of all others, in one step; requests in flight end where they began.
+    pub fn replace(&self, deployments: impl IntoIterator<Item = Arc<Deployment>>) {
+        let guests = deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment));
+        self.guests.store(Arc::new(guests.collect()));
+        self.opened.store(true, Relaxed);
+    }
+
     /// Puts a guest in place of the one of the same name; requests in flight end where they began.
     pub fn insert(&self, deployment: Arc<Deployment>) {
         self.guests.rcu(|guests| {
@@ -148,6 +159,7 @@ impl Service {
             guests.insert(deployment.name.clone(), deployment.clone());
             guests
         });
+        self.opened.store(true, Relaxed);
     }
 
     /// Every guest, by name.
@@ -160,15 +172,20 @@ impl Service {
         self.guests.load().get(name).map(|deployment| deployment.describe())
     }
 
-    /// What a request to a guest that answers has to fit.
-    pub fn signature(&self, name: &str) -> Option<Arc<Signature>> {
-        let guests = self.guests.load();
-        guests.get(name).filter(|deployment| deployment.answers).map(|deployment| deployment.signature.clone())
+    /// A guest that answers, as it is now: whatever comes in its place, a request that has begun ends with it.
+    pub fn answering(&self, name: &str) -> Option<Arc<Deployment>> {
+        self.guests.load().get(name).filter(|deployment| deployment.answers).cloned()
+    }
+
+    /// What was counted of a guest.
+    pub fn statistics(&self, name: &str) -> Option<Arc<Statistics>> {
+        self.guests.load().get(name).map(|deployment| deployment.statistics.clone())
     }
 
     /// Whether requests are taken: every guest was deployed with its floor and the house is not closing.
     pub fn ready(&self) -> bool {
-        !self.draining.load(Relaxed) && self.guests.load().values().all(|deployment| deployment.pool.is_open())
+        let takes = self.opened.load(Relaxed) && !self.draining.load(Relaxed);
+        takes && self.guests.load().values().all(|deployment| deployment.pool.is_open())
     }
 
     /// Refuses every request from now on.
@@ -178,14 +195,19 @@ impl Service {
 
     /// Lends a fresh guest, runs the request in it and retires it.
     pub async fn answer(&self, request: Request) -> Result<Answer, ServeError> {
+        match self.answering(&request.guest) {
+            Some(deployment) => self.answer_by(&deployment, request).await,
+            None if self.draining.load(Relaxed) => Err(ServeError::Draining),
+            None => Err(ServeError::NotFound(request.guest)),
+        }
+    }
+
+    /// The same with a guest that was found before.
+    pub async fn answer_by(&self, deployment: &Deployment, request: Request) -> Result<Answer, ServeError> {
         let arrived = Instant::now();
         if self.draining.load(Relaxed) {
             return Err(ServeError::Draining);
         }
-        let deployment = self.guests.load().get(request.guest.as_str()).cloned();
-        let Some(deployment) = deployment.filter(|deployment| deployment.answers) else {
-            return Err(ServeError::NotFound(request.guest));
-        };
         let answer = deployment.answer(request, arrived).await;
         deployment.note(&answer, arrived);
         answer

@@ -13,6 +13,7 @@ use crate::{
     ports::{FrameSource, Sink, SourceError},
 };
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// Puts a source's frames into its slot until it ends for good.
-pub async fn pump(mut source: Box<dyn FrameSource>, slot: Slot, camera: Arc<str>) {
+pub async fn pump(mut source: Box<dyn FrameSource>, slot: Arc<Slot>, camera: Arc<str>) {
     let mut pause = RETRY_MIN;
     loop {
         match source.next().await {
@@ -77,9 +78,21 @@ impl Lane {
     }
 
     /// Looks at every frame that it can, until the camera ends.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        self.run_until(std::future::pending()).await;
+    }
+
+    /// The same until another lane takes its place. A frame that it looks at is looked at to the end.
+    pub async fn run_until(mut self, replaced: impl Future<Output = ()>) {
+        let mut replaced = pin!(replaced);
         let mut kept: Option<Kept> = None;
-        while let Some(frame) = self.feed.next(self.max_age).await {
+        let end = loop {
+            let frame = tokio::select! {
+                biased;
+                () = &mut replaced => break Retired::Replaced,
+                frame = self.feed.next(self.max_age) => frame,
+            };
+            let Some(frame) = frame else { break Retired::Aged };
             let deadline = Instant::now() + Duration::from_millis(self.deployment.limits.deadline_ms.get());
             let Some(mut guest) = self.guest(kept.take(), deadline).await else {
                 self.feed.counts().busy.add(1);
@@ -92,9 +105,9 @@ impl Lane {
             self.note(&events, started);
             kept = self.keep(guest, events.as_ref().err());
             self.emit(events.unwrap_or_default(), &frame).await;
-        }
+        };
         if let Some(guest) = kept {
-            guest.lease.end(Retired::Aged);
+            guest.lease.end(end);
         }
     }
 

@@ -115,7 +115,7 @@ fn make_key(directory: &Path) -> io::Result<[u8; KEY_BYTES]> {
 }
 
 /// Reads a file that is ours alone: not a link, not another user's, not writable by others.
-fn read_private(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_private(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
     let ours = metadata.uid() == geteuid().as_raw();
@@ -128,7 +128,7 @@ fn read_private(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a file so that it is there whole or not at all, also after a power cut.
-fn write_whole(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+pub(super) fn write_whole(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let unique = format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Relaxed));
     let temporary = directory.join(unique);

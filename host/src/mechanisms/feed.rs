@@ -76,6 +76,12 @@ impl Feed {
         &self.counts
     }
 
+    /// Begins with the next frame: those until now were for somebody else.
+    pub fn skip(&mut self) {
+        let latest = self.latest.borrow_and_update().as_ref().map_or(0, |frame| frame.sequence + 1);
+        self.next_sequence.fetch_max(latest, Relaxed);
+    }
+
     /// Waits for a frame that this guest did not take yet; `None` when the camera is gone.
     pub async fn next(&mut self, max_age: Duration) -> Option<Frame> {
         loop {

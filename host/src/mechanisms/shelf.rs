@@ -1,32 +1,28 @@
 //! Artefacts by their digest, wherever they are: in this node's registry, on its disk, or with another node. What was
 //! fetched from a node is kept, so that one fetch from outside is enough for a cluster.
 
+mod cut;
+mod disk;
+mod pieces;
+
+pub use disk::{Disk, Incoming};
+
 use crate::{
-    nouns::{Digest, Fragment, NodeName, Plan, PlanError, Space},
-    ports::{
-        Artefact, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, Reach, Registry, RegistryError, Revision, Service,
-    },
+    nouns::{Content, Digest, Fragment, NodeName, Plan, PlanError},
+    ports::{Artefact, Fabric, Reach, Registry, RegistryError, Service},
 };
-use async_trait::async_trait;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
+use bytes::{BufMut, BytesMut};
 use std::{
     collections::HashMap,
-    fs,
-    ops::Range,
-    path::{Path, PathBuf},
+    fmt::Display,
+    io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
 };
 use tokio::task::spawn_blocking;
 
 /// Models and weights say nothing of what they were used on.
 pub const BLOB: Service = Service { name: "blob", reach: Reach::Cluster };
-
-/// What one call carries of an artefact.
-const PIECE_BYTES: u64 = 8 << 20;
-/// For one piece.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The artefacts of a node.
 pub struct Shelf {
@@ -34,39 +30,29 @@ pub struct Shelf {
     fabric: Arc<dyn Fabric>,
     /// Where the digests of the node's own registry are.
     places: Mutex<HashMap<Digest, String>>,
-    /// What other nodes gave.
-    directory: PathBuf,
+    /// What other nodes and operators gave.
+    pub disk: Disk,
     /// Plans that were read: they name the files of a cut model.
     plans: Mutex<HashMap<Digest, Arc<Plan>>>,
-    /// The one that is being handed out in pieces.
+    /// The one of the registry that is being handed out in pieces.
     last: Mutex<Option<Artefact>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Wanted {
-    digest: Digest,
-    offset: u64,
-}
-
-/// What comes before a piece: whether the artefact is there, and how long it is.
-const HEAD_BYTES: usize = 1 + size_of::<u64>();
-
 impl Shelf {
-    /// A shelf on a directory, which is made.
-    pub fn open(registry: Arc<dyn Registry>, fabric: Arc<dyn Fabric>, directory: &Path) -> std::io::Result<Self> {
-        fs::create_dir_all(directory)?;
+    /// A shelf on a directory of its own, which is made.
+    pub fn open(registry: Arc<dyn Registry>, fabric: Arc<dyn Fabric>, directory: &Path) -> io::Result<Self> {
         Ok(Self {
             registry,
             fabric,
             places: Mutex::default(),
-            directory: directory.into(),
+            disk: Disk::open(directory)?,
             plans: Mutex::default(),
             last: Mutex::default(),
         })
     }
 
     /// Tells where the parts of a cut model are in the node's own registry.
-    pub fn place(&self, directory: &str, digest: Digest, plan: Plan) {
+    pub fn place(&self, directory: &str, digest: Digest, plan: &Plan) {
         let below = |file: &str| format!("{}/{file}", directory.trim_end_matches('/'));
         let mut places = lock(&self.places);
         places.insert(digest, below(Plan::FILE));
@@ -74,8 +60,6 @@ impl Shelf {
             places.insert(fragment.model, below(&fragment.model_file()));
             places.extend(fragment.blobs.iter().map(|blob| (*blob, below(&Fragment::blob(blob)))));
         }
-        drop(places);
-        lock(&self.plans).insert(digest, Arc::new(plan));
     }
 
     /// The plan of a cut model.
@@ -91,44 +75,86 @@ impl Shelf {
         Ok(plan)
     }
 
-    /// The artefact of a digest, from here or from any node that has it.
+    /// The artefact of a digest, from here or from any node that has it. That is kept, for others to ask for.
     pub async fn get(&self, digest: &Digest, limit_bytes: u64) -> Result<Artefact, RegistryError> {
         if let Some(artefact) = self.own(digest).await {
-            let long = artefact.bytes.len() as u64 > limit_bytes;
-            let too_large = RegistryError::TooLarge { reference: digest.to_string(), limit_bytes };
-            return if long { Err(too_large) } else { Ok(artefact) };
+            return within(artefact, limit_bytes);
         }
-        let nodes: Vec<_> = self.fabric.news().borrow().keys().cloned().collect();
-        let mut found = Err(RegistryError::NotFound(digest.to_string()));
-        for node in nodes.iter().filter(|node| *node != self.fabric.name()) {
-            match self.fetch_from(node, digest, limit_bytes).await {
-                Ok(Some(artefact)) => {
-                    self.keep(&artefact).await;
-                    return Ok(artefact);
-                }
+        let artefact = self.ask(digest, limit_bytes).await?;
+        // Where there is no room it is fetched again.
+        if let Err(error) = self.disk.write(&artefact).await {
+            tracing::warn!(%digest, %error, "it is not kept");
+        }
+        Ok(artefact)
+    }
+
+    /// The same, and nothing is kept.
+    pub async fn peek(&self, digest: &Digest, limit_bytes: u64) -> Result<Artefact, RegistryError> {
+        match self.own(digest).await {
+            Some(artefact) => within(artefact, limit_bytes),
+            None => self.ask(digest, limit_bytes).await,
+        }
+    }
+
+    async fn ask(&self, digest: &Digest, limit_bytes: u64) -> Result<Artefact, RegistryError> {
+        let mut failed = RegistryError::NotFound(digest.to_string());
+        for node in self.others(digest) {
+            match self.fetch_from(&node, digest, limit_bytes).await {
+                Ok(Some(artefact)) => return Ok(artefact),
                 Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%node, %digest, %error, "another node is asked");
-                    found = Err(error);
-                }
+                Err(error) => failed = asked(&node, error),
             }
         }
-        found
+        Err(failed)
+    }
+
+    /// Has an artefact lie on this node's own disk. What comes from another node is never in memory as a whole.
+    pub async fn hold(&self, content: &Content) -> Result<(), RegistryError> {
+        let digest = &content.digest;
+        if self.disk.holds(content).await {
+            return Ok(());
+        }
+        if let Some(artefact) = self.placed(digest).await {
+            return self.disk.write(&artefact).await.map_err(|error| unreadable(digest, error));
+        }
+        let mut failed = RegistryError::NotFound(digest.to_string());
+        for node in self.others(digest) {
+            match self.copy_from(&node, content).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => failed = asked(&node, error),
+            }
+        }
+        Err(failed)
+    }
+
+    /// Forgets an artefact that nothing names any more.
+    pub async fn remove(&self, digest: &Digest) {
+        lock(&self.plans).remove(digest);
+        self.disk.remove(digest).await;
+    }
+
+    /// The other nodes; not all of a cluster ask the same one first.
+    fn others(&self, digest: &Digest) -> Vec<NodeName> {
+        let own = self.fabric.name();
+        let mut nodes: Vec<_> = self.fabric.news().borrow().keys().filter(|node| *node != own).cloned().collect();
+        let after = nodes.partition_point(|node| node < own);
+        let turn = (after + usize::from(digest.as_bytes()[0])) % nodes.len().max(1);
+        nodes.rotate_left(turn);
+        nodes
     }
 
     /// What is here, and still what its digest says.
     async fn own(&self, digest: &Digest) -> Option<Artefact> {
-        let place = lock(&self.places).get(digest).cloned();
-        if let Some(place) = place {
-            let artefact = self.registry.fetch(&place, u64::MAX).await.ok();
-            if let Some(artefact) = artefact.filter(|artefact| artefact.digest == *digest) {
-                return Some(artefact);
-            }
+        match self.disk.read(digest).await {
+            Some(artefact) => Some(artefact),
+            None => self.placed(digest).await,
         }
-        let path = self.path(digest);
-        let bytes = spawn_blocking(move || fs::read(path)).await.ok()?.ok()?;
-        let artefact = spawn_blocking(move || Artefact::new(bytes)).await.ok()?;
-        (artefact.digest == *digest).then_some(artefact)
+    }
+
+    async fn placed(&self, digest: &Digest) -> Option<Artefact> {
+        let place = lock(&self.places).get(digest).cloned()?;
+        self.registry.fetch(&place, u64::MAX).await.ok().filter(|artefact| artefact.digest == *digest)
     }
 
     async fn fetch_from(
@@ -137,136 +163,49 @@ impl Shelf {
         digest: &Digest,
         limit_bytes: u64,
     ) -> Result<Option<Artefact>, RegistryError> {
-        let unreadable = |reason: String| RegistryError::Unreadable { reference: digest.to_string(), reason };
+        let Some(mut pieces) = self.pieces(node, digest, limit_bytes).await? else { return Ok(None) };
         let mut bytes = BytesMut::new();
-        loop {
-            let wanted = Wanted { digest: *digest, offset: bytes.len() as u64 };
-            let message = serde_json::to_vec(&wanted).map_err(|error| unreadable(error.to_string()))?;
-            let deadline = Instant::now() + PIECE_TIMEOUT;
-            let piece = match self.fabric.call(node, BLOB, message.into(), deadline).await {
-                Ok(piece) => piece,
-                Err(FabricError::Unreachable(_)) if bytes.is_empty() => return Ok(None),
-                Err(error) => return Err(unreadable(error.to_string())),
-            };
-            let Some((total, piece)) = piece_of(piece) else { return Ok(None) };
-            if total > limit_bytes {
-                return Err(RegistryError::TooLarge { reference: digest.to_string(), limit_bytes });
-            }
-            if piece.is_empty() && (bytes.len() as u64) < total {
-                return Err(unreadable(format!("`{node}` ends it after {} of {total} bytes", bytes.len())));
-            }
+        while let Some(piece) = pieces.next().await? {
             bytes.put(piece);
-            if bytes.len() as u64 >= total {
-                break;
-            }
         }
         let bytes = bytes.freeze();
-        let artefact =
-            spawn_blocking(move || Artefact::new(bytes)).await.map_err(|error| unreadable(error.to_string()))?;
+        let artefact = spawn_blocking(move || Artefact::new(bytes)).await.map_err(|error| unreadable(digest, error))?;
         if artefact.digest == *digest {
             return Ok(Some(artefact));
         }
         Err(RegistryError::Refused { reference: digest.to_string(), reason: format!("`{node}` has something else") })
     }
 
-    /// On this node's disk. Where there is no room it is fetched again.
-    async fn keep(&self, artefact: &Artefact) {
-        let (path, bytes) = (self.path(&artefact.digest), artefact.bytes.clone());
-        let temporary = path.with_extension(std::process::id().to_string());
-        let written = spawn_blocking(move || {
-            let written = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, path));
-            written.inspect_err(|_| drop(fs::remove_file(&temporary)))
-        });
-        if let Ok(Err(error)) = written.await {
-            tracing::warn!(digest = %artefact.digest, %error, "it is not kept");
-        }
-    }
-
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.directory.join(digest.hex())
-    }
-
-    /// A part of an artefact that is here.
-    async fn piece(&self, wanted: &Wanted) -> Option<Bytes> {
-        let last = lock(&self.last).clone().filter(|last| last.digest == wanted.digest);
-        let artefact = match last {
-            Some(last) => last,
-            None => self.own(&wanted.digest).await?,
+    /// Whether the node has it, and it lies here now.
+    async fn copy_from(&self, node: &NodeName, content: &Content) -> Result<bool, RegistryError> {
+        let digest = &content.digest;
+        let Some(mut pieces) = self.pieces(node, digest, content.bytes).await? else { return Ok(false) };
+        let written = async {
+            let mut incoming = self.disk.begin(*content).await.map_err(|error| unreadable(digest, error))?;
+            while let Some(piece) = pieces.next().await? {
+                incoming = incoming.push(piece).await.map_err(|error| unreadable(digest, error))?;
+            }
+            incoming.finish().await.map_err(|error| unreadable(digest, error))
         };
-        let total = artefact.bytes.len() as u64;
-        let begin = wanted.offset.min(total);
-        let end = begin.saturating_add(PIECE_BYTES).min(total);
-        let mut piece = BytesMut::with_capacity(HEAD_BYTES + (end - begin) as usize);
-        piece.put_u8(1);
-        piece.put_u64(total);
-        piece.put_slice(&artefact.bytes[begin as usize..end as usize]);
-        *lock(&self.last) = (end < total).then_some(artefact);
-        Some(piece.freeze())
+        written.await.map(|()| true)
     }
 }
 
 const PLAN_MAX_BYTES: u64 = 16 << 20;
-const _: () = assert!(PIECE_BYTES as usize + HEAD_BYTES < MESSAGE_MAX_BYTES);
 
-#[async_trait]
-impl Handler for Shelf {
-    async fn handle(&self, message: Bytes) -> Bytes {
-        let piece = match serde_json::from_slice(&message) {
-            Ok(wanted) => self.piece(&wanted).await,
-            Err(_) => None,
-        };
-        piece.unwrap_or_else(|| Bytes::from_static(&[0]))
-    }
+fn within(artefact: Artefact, limit_bytes: u64) -> Result<Artefact, RegistryError> {
+    let reference = artefact.digest.to_string();
+    let long = artefact.bytes.len() as u64 > limit_bytes;
+    if long { Err(RegistryError::TooLarge { reference, limit_bytes }) } else { Ok(artefact) }
 }
 
-/// Cut models by the digest of their plan: `sha256:…/plan.json` and what the plan names beside it.
-#[async_trait]
-impl Registry for Shelf {
-    async fn fetch(&self, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError> {
-        let not_found = || RegistryError::NotFound(reference.into());
-        let (plan, file) = reference.split_once('/').ok_or_else(not_found)?;
-        let plan: Digest = plan.parse().map_err(|_| not_found())?;
-        let digest = match Fragment::blob_digest(file) {
-            Some(blob) => blob,
-            None if file == Plan::FILE => plan,
-            None => {
-                let plan = self.plan(&plan).await?;
-                let fragment = plan.fragments.iter().find(|fragment| fragment.model_file() == file);
-                fragment.ok_or_else(not_found)?.model
-            }
-        };
-        self.get(&digest, limit_bytes).await
-    }
-
-    async fn length(&self, reference: &str) -> Result<u64, RegistryError> {
-        Ok(self.fetch(reference, u64::MAX).await?.bytes.len() as u64)
-    }
-
-    async fn read(
-        &self,
-        reference: &str,
-        mut space: Space,
-        bytes: Range<usize>,
-    ) -> Result<(Space, Option<Revision>), RegistryError> {
-        let unreadable =
-            |reason: &str| RegistryError::Unreadable { reference: reference.into(), reason: reason.into() };
-        let artefact = self.fetch(reference, bytes.len() as u64).await?;
-        let window = space.window(bytes.clone()).ok_or_else(|| unreadable("there is no room for it"))?;
-        let same = artefact.bytes.len() == bytes.len();
-        window
-            .get_mut(..bytes.len())
-            .filter(|_| same)
-            .ok_or_else(|| unreadable("its length is another"))?
-            .copy_from_slice(&artefact.bytes);
-        Ok((space, Some(Revision(artefact.digest.to_string()))))
-    }
+fn asked(node: &NodeName, error: RegistryError) -> RegistryError {
+    tracing::warn!(%node, %error, "another node is asked");
+    error
 }
 
-/// The length of an artefact, and a part of it; `None` where it is not there.
-fn piece_of(mut message: Bytes) -> Option<(u64, Bytes)> {
-    let there = message.try_get_u8().ok()? == 1;
-    let total = message.try_get_u64().ok()?;
-    there.then_some((total, message))
+fn unreadable(digest: &Digest, reason: impl Display) -> RegistryError {
+    RegistryError::Unreadable { reference: digest.to_string(), reason: reason.to_string() }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -27,22 +27,47 @@ impl Digest {
 
     /// The 64 hexadecimal digits, without the algorithm.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex_of(&self.0)
     }
+}
+
+/// The digest of bytes that come one piece after the other.
+#[derive(Clone, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of everything until now.
+    pub fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+/// Two hexadecimal digits a byte.
+pub(super) fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Exactly so many bytes.
+pub(super) fn bytes_of<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    if hex.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
 }
 
 impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
-        let bytes = hex.and_then(|hex| {
-            let mut bytes = [0; 32];
-            for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-                *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-            }
-            Some(bytes)
-        });
+        let bytes = text.strip_prefix("sha256:").and_then(bytes_of);
         bytes.map(Self).ok_or_else(|| DigestError(text.chars().take(80).collect()))
     }
 }
@@ -90,6 +115,9 @@ mod tests {
     fn a_digest_has_one_spelling() {
         let digest = Digest::of(b"weights");
         assert_eq!(digest.to_string().parse(), Ok(digest));
+        let mut digester = Digester::default();
+        [&b"wei"[..], b"", b"ghts"].iter().for_each(|piece| digester.update(piece));
+        assert_eq!(digester.digest(), digest);
         for wrong in [digest.hex(), digest.to_string().to_uppercase(), "sha256:".into(), format!("{digest}0")] {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }

@@ -132,6 +132,13 @@ pub struct Cluster {
     pub credits: NonZeroUsize,
     /// What fragments may hold here, in bytes; half of what this process may hold when left out.
     pub memory_max_bytes: Option<NonZeroU64>,
+    /// Public keys of who may deploy to this node, PEM files. May be left out between processes of one box only: elsewhere
+    /// every release is refused then.
+    #[serde(default)]
+    pub deployers: Vec<PathBuf>,
+    /// Leases that guests of the release that serves and of the next one may come to together; twice those of the manifest
+    /// when left out, at least 1,024.
+    pub leases_max: Option<NonZeroU32>,
 }
 
 /// Papers of a node, PEM files.
@@ -384,10 +391,27 @@ impl Manifest {
             camera.check(name)?;
         }
         for (name, guest) in &self.guests {
-            check_name(&["guests", name])?;
-            guest.check(name, &self.cameras)?;
+            guest.check(name)?;
+            for camera in &guest.cameras {
+                let known = self.cameras.contains_key(camera);
+                require(known, &["guests", name, "cameras"], || format!("there is no camera `{camera}`"))?;
+            }
         }
-        Ok(())
+        self.check_leases()
+    }
+
+    /// A node of a cluster makes room for releases at its start, and its own guests have to fit there.
+    fn check_leases(&self) -> Result<(), ManifestError> {
+        let reserved = self.cluster.as_ref().and_then(|cluster| cluster.leases_max).map_or(u32::MAX, NonZeroU32::get);
+        let own = self.leases();
+        require(own <= reserved as usize, &["cluster", "leases_max"], || {
+            format!("pool.max of all guests comes to {own}, above leases_max ({reserved})")
+        })
+    }
+
+    /// Leases of all guests together.
+    pub fn leases(&self) -> usize {
+        self.guests.values().map(|guest| guest.pool.max.get()).fold(0, usize::saturating_add)
     }
 }
 
@@ -409,11 +433,10 @@ impl Camera {
 }
 
 impl Guest {
-    fn check(&self, name: &str, cameras: &BTreeMap<String, Camera>) -> Result<(), ManifestError> {
+    /// Checks what concerns it alone.
+    pub(super) fn check(&self, name: &str) -> Result<(), ManifestError> {
         let at = |key| ["guests", name, key];
-        for camera in &self.cameras {
-            require(cameras.contains_key(camera), &at("cameras"), || format!("there is no camera `{camera}`"))?;
-        }
+        check_name(&["guests", name])?;
         super::Vocabulary::new(self.vocabulary.iter().cloned())
             .map(drop)
             .or_else(|id| require(false, &at("vocabulary"), || format!("id {id} occurs twice")))?;

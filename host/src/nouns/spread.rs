@@ -1,6 +1,6 @@
 //! A cut model over a cluster: who runs which fragments, and what each node tells of itself.
 
-use super::{Digest, NodeName, Plan, Signature};
+use super::{Digest, NodeName, Plan, ReleaseNews, Signature};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -49,6 +49,9 @@ pub struct NodeNews {
     pub links: BTreeMap<NodeName, LinkNews>,
     /// Cut models that it knows, by the digest of their plan.
     pub models: BTreeMap<Digest, ModelNews>,
+    /// What it serves.
+    #[serde(default)]
+    pub release: ReleaseNews,
 }
 
 /// What was measured of a link.

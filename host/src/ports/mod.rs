@@ -7,6 +7,7 @@ mod model;
 mod registry;
 mod sink;
 mod source;
+mod trust;
 
 pub use accelerator::{Accelerator, Device, DeviceKind, Program, Session};
 pub use fabric::{CALLS_MAX, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Serving};
@@ -15,3 +16,4 @@ pub use model::{Blobs, ModelError, ModelFormat};
 pub use registry::{Artefact, Registry, RegistryError, Revision};
 pub use sink::{Sink, SinkError};
 pub use source::{FrameSource, SourceError};
+pub use trust::{Distrust, Trust};

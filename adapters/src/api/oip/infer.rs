@@ -25,7 +25,8 @@ pub(super) async fn infer<I: Inference>(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     // All that can be refused without the body is: it may be large.
-    let signature = serving.inference.signature(&target.0).ok_or_else(|| target.unknown())?;
+    let answering = serving.inference.answering(&target.0).ok_or_else(|| target.unknown())?;
+    let signature = serving.inference.signature(&answering).clone();
     media(&parts.headers)?;
     let head_length = head_length(&parts.headers)?;
     let taken = serving.bodies.take(&parts.headers, body).await?;
@@ -35,7 +36,7 @@ pub(super) async fn infer<I: Inference>(
         let (guest, max_bytes) = (Arc::clone(&guest), serving.bodies.max_bytes());
         aside(json_bytes, move || request::parse(&guest, &signature, bytes, head_length, max_bytes)).await?
     };
-    let mut answer = serving.inference.answer(asked.request).await?;
+    let mut answer = serving.inference.answer(&answering, asked.request).await?;
     let step = answer.step.take();
     drop(taken.charge);
     let answer_bytes = answer.outputs.iter().filter_map(|(_, tensor)| tensor.contents()).map(bytes::Bytes::len).sum();
