@@ -1,15 +1,24 @@
 //! A release reaches every node of a cluster, on each whole or not at all, and only the largest stays.
 
-use crate::support::{
-    Burst,
-    fleet::{BODY, Fleet, VERSIONS, told, version},
-    request,
+use crate::{
+    split::cut,
+    support::{
+        Burst,
+        cluster::copy,
+        fleet::{BODY, Fleet, keys, release, told, version},
+        guest,
+        net::Net,
+        papers, request, root,
+    },
 };
 use std::{
     fs,
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
+    time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
 /// Asks all nodes for as long as something is done; every answer has to be whole. What each node said, in order.
 fn under_load(fleet: &Fleet, done: impl FnOnce()) -> Vec<Vec<String>> {
@@ -156,7 +165,220 @@ fn what_nobody_may_deploy_is_refused() {
     let page = fleet.burst(0).get_metrics().1;
     let refused = page.lines().find_map(|line| line.strip_prefix("burst_releases_refused_total ")).unwrap();
     assert!(refused.parse::<u64>().unwrap() >= 5, "{refused}");
-    (0..2).for_each(|node| assert_eq!(fleet.version(node).as_deref(), Ok("prepared"), "{VERSIONS:?}"));
+    (0..2).for_each(|node| assert_eq!(fleet.version(node).as_deref(), Ok("prepared")));
     assert!(fs::read_dir(fleet.path("cache-0/burst/shelf/one.hall")).unwrap().count() > 0);
     assert!(version(fleet.burst(0).post("/v2/models/b/infer", BODY)).is_err());
+}
+
+/// A cut model of a release is fetched, measured and spread like any other, and forgotten when no guest runs it.
+#[test]
+fn a_release_names_a_cut_model_and_takes_it_away_again() {
+    let fleet = Fleet::start(3);
+    let model = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
+    copy(model.path(), &fleet.path("model"));
+    let manifest = fleet.manifest("digits", "");
+    let text = fs::read_to_string(&manifest).unwrap().replace("digits.onnx", "model");
+    fs::write(&manifest, text).unwrap();
+    let manifest = manifest.to_str().unwrap();
+    told(fleet.deploy(0, &["--cluster", "--key", "operator.key", manifest]), true);
+    (0..3).for_each(|node| assert_eq!(fleet.version(node).as_deref(), Ok("probabilities")));
+    let models = |node| {
+        let json = post(fleet.burst(0), "GET", "/burst/nodes", b"").1;
+        let listing: serde_json::Value = serde_json::from_str(&json).unwrap();
+        listing["nodes"][Fleet::name(node)]["models"].as_object().unwrap().len()
+    };
+    assert_eq!((0..3).map(models).collect::<Vec<_>>(), [1, 1, 1]);
+    let said = under_load(&fleet, || drop(fleet.deployed(1, "echo")));
+    assert!(said.iter().flatten().all(|name| name == "y" || name == "probabilities"));
+    let until = Instant::now() + Duration::from_secs(90);
+    while (0..3).map(models).sum::<usize>() > 0 {
+        assert!(Instant::now() < until, "the plan is held though no guest runs it");
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Frames that a node's guest saw.
+fn seen(burst: &Burst) -> Option<u64> {
+    let page = burst.get_metrics().1;
+    let line =
+        page.lines().find(|line| line.starts_with("burst_frames_total{guest=\"people\"") && line.contains("\"seen\""));
+    line?.rsplit(' ').next()?.parse().ok()
+}
+
+/// Lanes turn to the guests of the next release, on nodes that have the camera.
+#[test]
+fn cameras_turn_to_the_next_release() {
+    let mut fleet = Fleet::start(1);
+    fleet.join("[cameras.door]\nsource.scene = { fps = 20.0 }");
+    (0..2).for_each(|node| fleet.meet(node));
+    fs::copy(root().join(guest("people")), fleet.path("people.wasm")).unwrap();
+    fs::copy(root().join("guests/people/model/people.onnx"), fleet.path("people.onnx")).unwrap();
+    for max in [2, 3] {
+        let manifest = fleet.path("people.toml");
+        let text = format!(
+            "[cameras.door]\nsource.scene = {{}}\n[guests.people]\ncomponent = \"people.wasm\"\ncameras = [\"door\"]\n\
+             models.people = \"people.onnx\"\npool = {{ ready = 1, max = {max} }}\nlimits.deadline_ms = 30000\n"
+        );
+        fs::write(&manifest, text).unwrap();
+        told(fleet.deploy(0, &["--cluster", "--key", "operator.key", manifest.to_str().unwrap()]), true);
+        let until = Instant::now() + Duration::from_secs(60);
+        while seen(fleet.burst(1)).is_none_or(|seen| seen < 2) {
+            assert!(Instant::now() < until, "nobody looks at the camera");
+            thread::sleep(Duration::from_millis(50));
+        }
+        let page = fleet.burst(1).get_metrics().1;
+        assert!(page.contains(&format!("burst_leases_max{{guest=\"people\"}} {max}")), "{page}");
+        assert_eq!(seen(fleet.burst(0)), None, "a node without the camera does not run it");
+    }
+}
+
+/// A node whose disk lost a part of what it served serves nothing in its place, and fetches it when it can.
+#[test]
+fn what_was_damaged_is_fetched_again() {
+    let mut fleet = Fleet::start(2);
+    fleet.deployed(0, "echo");
+    (0..2).for_each(|node| fleet.stop(node));
+    for entry in fs::read_dir(fleet.path("cache-1/burst/shelf/two.hall")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        if bytes.starts_with(b"\0asm") {
+            bytes[100] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    fleet.run(1);
+    assert_eq!(fleet.version(1).unwrap_err().0, 404);
+    assert_eq!(fleet.burst(1).get("/v2/health/ready").0, 400, "what it is to serve it does not");
+    let status = told(fleet.deploy(1, &["--status"]), true);
+    assert!(status.contains("failed: ") && status.contains("does not exist"), "{status}");
+    fleet.run(0);
+    fleet.until(1, "y");
+    assert_eq!(fleet.burst(1).get("/v2/health/ready").0, 200);
+}
+
+/// Nodes in networks of their own.
+struct Halves {
+    net: Net,
+    directory: TempDir,
+    processes: Vec<Child>,
+}
+
+const NAMES: [&str; 3] = ["one.hall", "two.hall", "three.hall"];
+
+impl Halves {
+    fn start() -> Option<Self> {
+        let net = Net::new(NAMES.len())?;
+        let directory = tempfile::tempdir().unwrap();
+        papers::issue(directory.path(), &NAMES);
+        keys(directory.path());
+        let mut halves = Self { net, directory, processes: Vec::new() };
+        for node in 1..=NAMES.len() {
+            let (name, address) = (NAMES[node - 1], Net::address(node));
+            let join: Vec<_> = (1..node).map(|other| format!("quic/{}:7447", Net::address(other))).collect();
+            let text = format!(
+                "accelerator = \"cpu\"\n[cluster]\nnode = \"{name}\"\nlisten = [\"quic/{address}:7447\"]\njoin = {join:?}\n\
+                 members = {NAMES:?}\ndeployers = [\"operator.pub\"]\n\
+                 tls = {{ authority = \"authority.pem\", certificate = \"{name}.pem\", key = \"{name}.key\" }}\n"
+            );
+            let manifest = halves.directory.path().join(format!("{node}.toml"));
+            fs::write(&manifest, text).unwrap();
+            let mut command = halves.burst(node);
+            halves.processes.push(command.arg("serve").arg(&manifest).spawn().unwrap());
+        }
+        (1..=NAMES.len()).for_each(|node| halves.sees(node, &NAMES));
+        Some(halves)
+    }
+
+    /// `burst` in the network of a node.
+    fn burst(&self, node: usize) -> Command {
+        let cache = self.directory.path().join(format!("cache-{node}"));
+        let burst = Burst::command(&cache);
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.net.name(node)]).arg(burst.get_program()).stdin(Stdio::null());
+        command.current_dir(self.directory.path()).env("XDG_CACHE_HOME", &cache).env("NO_COLOR", "1");
+        command
+    }
+
+    fn deployed(&self, node: usize, component: &str) {
+        let manifest = release(self.directory.path(), component, "");
+        let mut command = self.burst(node);
+        command.args(["deploy", "--cluster", "--key", "operator.key"]).arg(manifest);
+        told(command.output().unwrap(), true);
+    }
+
+    fn ask(&self, node: usize, port: u16, head: &str, body: &str) -> (u16, String) {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let head =
+            format!("{head} HTTP/1.1\r\nhost: burst\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                self.net.enter(node);
+                match std::net::TcpStream::connect(address) {
+                    Ok(_) => request(address, &head, body.as_bytes()),
+                    Err(_) => (0, String::new()),
+                }
+            });
+            asked.join().unwrap()
+        })
+    }
+
+    fn version(&self, node: usize) -> Result<String, (u16, String)> {
+        version(self.ask(node, 8000, "POST /v2/models/a/infer", BODY))
+    }
+
+    /// Waits until a node sees exactly these.
+    fn sees(&self, node: usize, names: &[&str]) {
+        let until = Instant::now() + Duration::from_secs(60);
+        let seen = || {
+            let (_, json) = self.ask(node, 8002, "GET /burst/nodes", "");
+            let listing: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+            NAMES.iter().all(|name| listing["nodes"][name].is_object() == names.contains(name))
+        };
+        while !seen() {
+            assert!(Instant::now() < until, "node {node} does not see {names:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Halves {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Both sides of a cut deploy, and healed they come to one release.
+#[test]
+fn a_cut_cluster_that_deployed_twice_comes_to_one_release() {
+    let Some(halves) = Halves::start() else { return };
+    halves.deployed(1, "prepare-counts");
+    [2, 3].iter().for_each(|&other| halves.net.cut([1, other], true));
+    halves.sees(1, &NAMES[..1]);
+    [2, 3].iter().for_each(|&node| halves.sees(node, &NAMES[1..]));
+    halves.deployed(1, "echo");
+    halves.deployed(3, "digits");
+    let versions = || [1, 2, 3].map(|node| halves.version(node).unwrap());
+    assert_eq!(versions(), ["y", "probabilities", "probabilities"]);
+    let latest = |node| {
+        let json = halves.ask(node, 8002, "GET /burst/nodes", "").1;
+        let listing: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let id = &listing["nodes"][NAMES[node - 1]]["release"]["latest"]["id"];
+        (id["number"].as_u64().unwrap(), id["digest"].as_str().unwrap().to_owned())
+    };
+    let (one, other) = (latest(1), latest(2));
+    assert_eq!((one.0, other.0), (2, 2), "both are the second");
+    let expected = if one > other { "y" } else { "probabilities" };
+    [2, 3].iter().for_each(|&other| halves.net.cut([1, other], false));
+    let until = Instant::now() + Duration::from_secs(60);
+    // On the way every answer is of one of the two.
+    while versions() != [expected; 3] {
+        assert!(Instant::now() < until, "they did not come to `{expected}`: {:?}", versions());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!([1, 2, 3].map(latest), [one.clone().max(other.clone()), one.clone().max(other.clone()), one.max(other)]);
+    halves.deployed(2, "prepare-counts");
+    assert_eq!(versions(), ["prepared"; 3], "and what is deployed then is the third");
 }

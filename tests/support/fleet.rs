@@ -25,9 +25,6 @@ pub struct Node {
     rest: String,
 }
 
-/// What a guest says for itself: the output of each component that a release may have.
-pub const VERSIONS: [(&str, &str); 3] = [("echo", "y"), ("digits", "probabilities"), ("prepare-counts", "prepared")];
-
 impl Fleet {
     pub fn start(count: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -139,7 +136,8 @@ pub fn told(output: Output, success: bool) -> String {
     text
 }
 
-/// `<component>.toml` in a directory, and what it names.
+/// `<component>.toml` in a directory, and what it names. The answers of `echo`, `digits` and `prepare-counts` are called
+/// `y`, `probabilities` and `prepared`.
 pub fn release(directory: &Path, component: &str, rest: &str) -> PathBuf {
     let file = if component.starts_with("prepare") { probe(component) } else { guest(component) };
     fs::copy(root().join(file), directory.join(format!("{component}.wasm"))).unwrap();

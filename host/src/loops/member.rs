@@ -8,6 +8,7 @@ mod health;
 mod lead;
 mod links;
 mod program;
+mod uses;
 pub mod view;
 
 use crate::{
@@ -34,6 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::Notify;
+use uses::Uses;
 
 /// Runs of a fragment that are measured when a model comes, and for how long.
 const RUNS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
@@ -62,6 +64,7 @@ pub struct Member {
     loaded: Loaded,
     links: Links,
     health: Health,
+    uses: Uses,
     /// News go out in the order in which they were made.
     telling: tokio::sync::Mutex<()>,
     /// Something of this node's own changed.
@@ -109,6 +112,7 @@ impl Member {
             loaded: Loaded::default(),
             links: Links::default(),
             health,
+            uses: Uses::default(),
             telling: tokio::sync::Mutex::default(),
             poke: Notify::new(),
             serving: Mutex::new(serving),
@@ -173,6 +177,7 @@ impl Member {
         if let Some(directory) = directory {
             self.shelf.place(directory, digest, plan);
         }
+        let in_use = self.uses(digest);
         let known = self.learn(digest).await?;
         self.poke.notify_one();
         let mut changes = self.relay.changes();
@@ -185,7 +190,14 @@ impl Member {
         let cluster = format!("{} and the nodes of its cluster", self.fabric.name());
         let device = Device { name: cluster, memory_bytes: None, ..accelerator.describe().clone() };
         let signature = known.signature.clone();
-        Ok(Arc::new(SpreadProgram { relay: self.relay.clone(), accelerator, digest, signature, device }))
+        Ok(Arc::new(SpreadProgram {
+            relay: self.relay.clone(),
+            accelerator,
+            digest,
+            signature,
+            device,
+            _in_use: in_use,
+        }))
     }
 
     /// Does what there is to do whenever a node tells something new, for ever.
@@ -207,10 +219,12 @@ impl Member {
 
     async fn round(self: &Arc<Self>) {
         let nodes = self.nodes();
-        let models: Vec<Digest> = nodes.values().flat_map(|node| node.models.keys().copied()).collect();
+        let models = nodes.values().flat_map(|node| &node.models).filter(|(_, model)| model.used);
+        let used: Vec<Digest> = models.map(|(digest, _)| *digest).collect();
         if !self.holds_nothing() {
-            models.into_iter().for_each(|digest| self.learn_later(digest));
+            used.into_iter().for_each(|digest| self.learn_later(digest));
         }
+        self.leave(&nodes);
         self.measure_links(&nodes);
         let near = near(&nodes, self.name());
         self.lead(&near);
@@ -220,7 +234,7 @@ impl Member {
         }
     }
 
-    /// Measures a model that another node knows, beside everything else.
+    /// Measures a model that guests of another node run, beside everything else.
     fn learn_later(self: &Arc<Self>, digest: Digest) {
         let fresh = self.loaded.learning(digest);
         if !fresh {

@@ -65,6 +65,8 @@ pub struct LinkNews {
 /// What a node tells of one model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelNews {
+    /// Guests of this node run it, or are about to.
+    pub used: bool,
     /// How long each fragment takes there; empty until it is measured.
     pub compute_us: Vec<f64>,
     /// The latest spread that it knows.

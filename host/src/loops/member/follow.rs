@@ -46,6 +46,13 @@ impl Loaded {
     pub fn forget(&self, digest: &Digest) {
         lock(&self.learning).remove(digest);
     }
+
+    /// Nothing of it is followed any more.
+    pub fn forget_model(&self, digest: &Digest) {
+        lock(&self.following).remove(digest);
+        lock(&self.current).remove(digest);
+        self.forget(digest);
+    }
 }
 
 impl Member {

@@ -1,5 +1,6 @@
 //! A cut model over a cluster, as one program.
 
+use super::uses::Use;
 use crate::{
     mechanisms::{
         relay::{
@@ -21,6 +22,7 @@ pub struct SpreadProgram {
     pub digest: Digest,
     pub signature: Signature,
     pub device: Device,
+    pub(super) _in_use: Use,
 }
 
 #[async_trait]

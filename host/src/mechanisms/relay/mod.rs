@@ -163,6 +163,11 @@ impl Relay {
         }
     }
 
+    /// Forgets a model; all calls of it are fenced from now on.
+    pub fn forget_model(&self, digest: &Digest) {
+        self.models().remove(digest);
+    }
+
     /// What is held of a model at an epoch.
     pub fn held(&self, digest: &Digest, epoch: &Epoch) -> Option<Arc<Held>> {
         self.models().get(digest)?.held.get(epoch).cloned()
