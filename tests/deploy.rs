@@ -249,8 +249,11 @@ fn what_was_damaged_is_fetched_again() {
     fleet.run(1);
     assert_eq!(fleet.version(1).unwrap_err().0, 404);
     assert_eq!(fleet.burst(1).get("/v2/health/ready").0, 400, "what it is to serve it does not");
-    let status = told(fleet.deploy(1, &["--status"]), true);
-    assert!(status.contains("failed: ") && status.contains("does not exist"), "{status}");
+    let until = Instant::now() + Duration::from_secs(60);
+    let failed = |status: String| status.contains("failed: ") && status.contains("does not exist");
+    while !failed(told(fleet.deploy(1, &["--status"]), true)) {
+        assert!(Instant::now() < until, "it does not say why");
+    }
     fleet.run(0);
     fleet.until(1, "y");
     assert_eq!(fleet.burst(1).get("/v2/health/ready").0, 200);

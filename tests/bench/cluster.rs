@@ -16,7 +16,7 @@ mod support;
 mod cluster;
 mod handoff;
 mod nats;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../nodes.rs"]
 mod nodes;
 mod pipeline;
