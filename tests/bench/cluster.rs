@@ -1,7 +1,7 @@
-//! Models over several nodes, or larger than one: deciding who runs what, handing values over, losing a node, and
-//! weights that don't stay.
+//! Models over several nodes, or larger than one: deciding who runs what, handing values over, losing a node,
+//! deploying, and weights that don't stay.
 //!
-//!     just bench cluster [--quick] [place] [paged] [handoff] [pipeline] [scaling] [nodes]
+//!     just bench cluster [--quick] [place] [paged] [handoff] [pipeline] [scaling] [nodes] [deploy]
 
 mod paged;
 // Of these, each benchmark uses a part.
@@ -27,6 +27,7 @@ mod split;
 use burst_host::mechanisms::place::{Cluster, Link, Node, Objective, Task, place};
 use report::{Flags, Report, Row, median};
 use std::{hint::black_box, time::Instant};
+use support::fleet::Fleet;
 
 /// The program's own.
 #[global_allocator]
@@ -58,7 +59,23 @@ fn main() {
     if flags.wants("nodes") {
         lose(&flags, &mut report);
     }
+    if flags.wants("deploy") {
+        deploy(&flags, &mut report);
+    }
     report.finish();
+}
+
+/// From the operator's command to its end: three nodes serve what it deployed.
+fn deploy(flags: &Flags, report: &mut Report) {
+    let fleet = Fleet::start(3);
+    let runs = flags.pick(2, 10);
+    let one = |run: usize| {
+        let started = Instant::now();
+        fleet.deployed(run % 3, ["echo", "digits"][run % 2]);
+        started.elapsed().as_secs_f64() * 1e3
+    };
+    let took: Vec<f64> = (0..runs).map(one).collect();
+    report.add(Row::alone("deploy_to_all_swapped_ms", "ms", median(&took), runs));
 }
 
 /// Three processes in networks of their own, of which one is killed again and again with a thousand requests on their
