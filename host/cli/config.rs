@@ -42,7 +42,7 @@ pub struct Source {
 }
 
 /// This node's place in its cluster, over what a manifest says.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Place {
     /// A node of the cluster to join, as it listens: quic/10.0.0.8:7447; once for each
     #[arg(long)]
@@ -106,8 +106,8 @@ pub fn fallback(word: &str) -> Result<Fallback, String> {
 impl Source {
     /// A manifest that no flag overrides.
     pub fn at(manifest: PathBuf) -> Self {
-        let (http, metrics, accelerator, device, node) = (None, None, None, None, None);
-        Self { manifest, http, metrics, accelerator, device, join: Vec::new(), node, listen: Vec::new() }
+        let (http, metrics, accelerator, device) = (None, None, None, None);
+        Self { manifest, http, metrics, accelerator, device, place: Place::default() }
     }
 
     /// Reads, merges and checks.

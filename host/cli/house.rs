@@ -128,7 +128,8 @@ pub async fn models_over(manifest: &Manifest, cluster: &Cluster, base: &Path) ->
     let accelerator = accelerator(manifest, cache().as_ref()).await?;
     let registry = Arc::new(registry(Path::new("/"))?);
     let shelf = cache_directory().wrap_err("there is no home directory; set XDG_CACHE_HOME")?.join("shelf");
-    let member = cluster::join(cluster, 0, memory(manifest), base, &shelf, registry.clone(), accelerator.clone()).await?;
+    let member =
+        cluster::join(cluster, 0, memory(manifest), base, &shelf, registry.clone(), accelerator.clone()).await?;
     let mut rounds = JoinSet::new();
     rounds.spawn(member.clone().run());
     Ok((Models::new(accelerator, registry, Arc::new(Onnx)).over(Some(member)), rounds))

@@ -50,7 +50,6 @@ impl Loaded {
     /// Nothing of it is followed any more.
     pub fn forget_model(&self, digest: &Digest) {
         lock(&self.following).remove(digest);
-        lock(&self.current).remove(digest);
         self.forget(digest);
     }
 }

@@ -94,7 +94,7 @@ pub fn write(head: impl Serialize, values: &Values) -> Result<Bytes, WireError> 
     Ok(message.freeze())
 }
 
-/// Reads what [`write`] wrote; others' words. The values share the message's memory.
+/// Reads what [`write()`] wrote; others' words. The values share the message's memory.
 pub fn read<T: DeserializeOwned>(mut message: Bytes) -> Result<(T, Values), WireError> {
     let wrong = |why: &str| WireError(why.into());
     let length = message.try_get_u32_le().map_err(|_| wrong("it is too short"))? as usize;
