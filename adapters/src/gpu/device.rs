@@ -6,6 +6,7 @@ use super::{
     kernels::Kernels,
     memory::{Memory, Shelf},
     stored::Stored,
+    trial,
     tuning::{self, Choice},
     view::Views,
     waiter::Waiter,
@@ -130,7 +131,16 @@ impl Gpu {
         if options.kernels.is_none() {
             tuning::tune(&mut gpu, &info, options.cache.as_ref()).await;
         }
+        gpu.try_experiments().await;
         Ok(gpu)
+    }
+
+    /// Computes without what its driver offers as an experiment and does not do rightly.
+    async fn try_experiments(&mut self) {
+        if self.target.cooperates() && !matches!(trial::multiplies_halves(self).await, Ok(true)) {
+            tracing::warn!(device = %self.description, "its cooperative matrices are wrong; halves are widened instead");
+            self.target = self.target.uncooperative();
+        }
     }
 
     /// Computes with other kernels from now on.

@@ -41,6 +41,11 @@ impl Target {
         self.choice.family == Family::Shared && self.subgroups
     }
 
+    /// The same without cooperative matrices.
+    pub fn uncooperative(self) -> Self {
+        Self { cooperative: false, ..self }
+    }
+
     /// Whether halves are multiplied by `cooperative.wgsl`.
     pub fn cooperates(&self) -> bool {
         self.choice.family == Family::Shared && self.cooperative

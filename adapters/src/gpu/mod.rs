@@ -36,6 +36,7 @@ mod tests;
 mod tiling;
 mod trail;
 mod transfer;
+mod trial;
 mod tuning;
 mod view;
 mod waiter;

@@ -30,6 +30,16 @@ pub enum Halt {
     Needs(StorageId),
 }
 
+impl Halt {
+    /// What it is to those who read nothing back.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Fault(fault) => fault,
+            Self::Needs(_) => Fault::Unsupported("a shape that is computed from data, on the GPU".into()),
+        }
+    }
+}
+
 impl From<Fault> for Halt {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)

@@ -132,7 +132,7 @@ async fn seconds(gpu: &Gpu, side: usize) -> Result<f64, Fault> {
     let mut planner = Planner::new(17, gpu.target, Arc::default());
     let factors = [(); 2].map(|()| Value::Placed(Placed { spec: spec.clone(), storage: planner.input(spec.clone()) }));
     let product = planner.apply("MatMul", Vec::new(), factors.to_vec()).and_then(|product| planner.place(&product));
-    let product = product.map_err(fault)?;
+    let product = product.map_err(Halt::fault)?;
     planner.draft.outputs.push((product.spec, product.storage));
     let plan = planner.draft.finish(gpu, &memory, &Weights::default()).await?;
     let inputs = [memory.block(gpu, memory::bytes(&spec)?).await?, memory.block(gpu, memory::bytes(&spec)?).await?];
@@ -150,11 +150,4 @@ async fn seconds(gpu: &Gpu, side: usize) -> Result<f64, Fault> {
         end = end.or_else(|| Some(Instant::now() + BUDGET));
     }
     Ok(best)
-}
-
-fn fault(halt: Halt) -> Fault {
-    match halt {
-        Halt::Fault(fault) => fault,
-        Halt::Needs(_) => Fault::Invalid("a product depends on no shapes".into()),
-    }
 }

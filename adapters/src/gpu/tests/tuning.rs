@@ -1,6 +1,6 @@
 //! Which kernels are the fastest is measured once and kept; what does not hold is measured again.
 
-use super::super::{Options, device, entry::Entry, tuning::Choice};
+use super::super::{Options, device, entry::Entry, trial, tuning::Choice};
 use crate::gpu::{Family, GpuAccelerator, Wanted};
 use burst_host::mechanisms::cache::Cache;
 use std::{
@@ -68,4 +68,15 @@ async fn what_does_not_hold_is_measured_again() {
     entry(directory.path(), &info).put(b"kernels that nobody has");
     opened(directory.path()).await;
     assert!(holds(), "it was measured again");
+}
+
+/// What decides whether cooperative matrices are used holds for kernels that are right.
+#[tokio::test]
+async fn halves_are_multiplied_rightly() {
+    let Some(_) = super::open("llvmpipe").await else { return };
+    for family in Family::ALL {
+        let options = Options { kernels: Some(Choice::of(family)), ..Options::default() };
+        let gpu = device::Gpu::open(&Wanted::Named("llvmpipe".into()), &options).await.unwrap();
+        assert_eq!(trial::multiplies_halves(&gpu).await, Ok(true), "{}", family.name());
+    }
 }

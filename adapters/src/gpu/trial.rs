@@ -1,0 +1,50 @@
+//! Tries what a driver offers as an experiment, before anything depends on it.
+
+use super::{
+    device::Gpu,
+    memory::Memory,
+    planner::{Halt, Placed, Planner, Value},
+    transfer,
+    weights::Weights,
+};
+use burst_host::nouns::{Element, Fault, Ledger, Spec, Tensor};
+use half::f16;
+use std::sync::Arc;
+
+/// Rows, columns and steps: more than a tile of any kernel, and no multiple of it.
+const SIZES: [usize; 3] = [144, 176, 80];
+
+/// Whether halves are multiplied rightly: sums of small whole numbers, which are exact in any order.
+pub async fn multiplies_halves(gpu: &Gpu) -> Result<bool, Fault> {
+    let [m, n, k] = SIZES;
+    let (a, b) = (numbers(m * k, 5), numbers(k * n, 7));
+    let memory = gpu.memory(&Ledger::new("trial", usize::MAX));
+    let found = product(gpu, &memory, [([m, k], &a), ([k, n], &b)]).await?;
+    let sum = |at: usize| (0..k).map(|step| a[at / n * k + step] * b[step * n + at % n]).sum::<f32>();
+    Ok(found.len() == m * n && found.iter().enumerate().all(|(at, found)| found.to_f32() == sum(at)))
+}
+
+/// From -2 on, so that sums stay small.
+fn numbers(count: usize, period: usize) -> Vec<f32> {
+    (0..count).map(|at| ((at * 3 + at / 11) % period) as f32 - 2.0).collect()
+}
+
+async fn product(gpu: &Gpu, memory: &Memory, sides: [([usize; 2], &[f32]); 2]) -> Result<Vec<f16>, Fault> {
+    let invalid = |error: &dyn ToString| Fault::Invalid(error.to_string());
+    let mut planner = Planner::new(17, gpu.target, Arc::default());
+    let (mut factors, mut blocks) = (Vec::new(), Vec::new());
+    for (extents, numbers) in sides {
+        let halves: Vec<f16> = numbers.iter().map(|&number| f16::from_f32(number)).collect();
+        let spec = Spec::new(Element::Fp16, extents).map_err(|error| invalid(&error))?;
+        let tensor = Tensor::from_slice(Element::Fp16, extents, &halves).map_err(|error| invalid(&error))?;
+        factors.push(Value::Placed(Placed { spec: spec.clone(), storage: planner.input(spec) }));
+        blocks.push(transfer::upload(gpu, memory, &tensor).await?);
+    }
+    let product = planner.apply("MatMul", Vec::new(), factors).and_then(|product| planner.place(&product));
+    let product = product.map_err(Halt::fault)?;
+    planner.draft.outputs.push((product.spec, product.storage));
+    let plan = planner.draft.finish(gpu, memory, &Weights::default()).await?;
+    let results = plan.run(gpu, memory, &blocks).await?;
+    let found = transfer::download(gpu, &results[0]).await?.to_vec();
+    found.ok_or_else(|| invalid(&"a product of halves is halves"))
+}
