@@ -60,7 +60,8 @@ fn alone(stages: &[Stage]) -> usize {
     stages.iter().filter(|stage| stage.nodes.len() == 1).count()
 }
 
-/// Gives each stage a second node that has room for it, those that take longest first; the one it had, if it can stay.
+/// Gives each stage a second node that has room for it, those that hold most first, since they fit in the fewest places;
+/// the one it had, if it can stay.
 fn with_standbys(placement: &Placement, view: &View<'_>) -> Vec<Stage> {
     let mut room: Vec<u64> = view.cluster.nodes.iter().map(|node| node.memory_bytes).collect();
     let mut stages: Vec<Stage> = Vec::new();
@@ -70,7 +71,7 @@ fn with_standbys(placement: &Placement, view: &View<'_>) -> Vec<Stage> {
         stages.push(Stage { fragments: stage.fragments.clone(), nodes });
     }
     let mut order: Vec<usize> = (0..stages.len()).collect();
-    order.sort_by(|a, b| placement.stages[*b].compute_us.total_cmp(&placement.stages[*a].compute_us));
+    order.sort_by_key(|&stage| std::cmp::Reverse(placement.stages[stage].memory_bytes));
     for index in order {
         let stage = &stages[index];
         let needed = held(&view.tasks[stage.fragments.clone()]);
