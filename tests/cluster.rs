@@ -6,7 +6,7 @@ use crate::{
 };
 use burst_adapters::{fabric::Hub, onnx::Onnx, registry::Directory};
 use burst_host::{
-    loops::member::Member,
+    loops::member::{Member, Part},
     mechanisms::{
         relay::{
             Relay, STAGE,
@@ -15,7 +15,7 @@ use burst_host::{
         session,
         shelf::Shelf,
     },
-    nouns::{Digest, Element, Epoch, Fault, Ledger, NodeName, NodeNews, Plan, Spread, Tensor},
+    nouns::{Digest, Element, Epoch, Fault, Ledger, NodeName, NodeNews, Objective, Plan, Spread, Tensor},
     ports::{Fabric, Memory, Program, Session},
 };
 use bytes::Bytes;
@@ -56,12 +56,13 @@ impl Node {
     pub async fn join(fabric: Arc<dyn Fabric>, memory_bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let registry = Arc::new(Directory::open(Path::new("/")).unwrap());
-        let relay = Arc::new(Relay::new(fabric.clone(), NonZeroUsize::new(16).unwrap()));
+        let relay = Relay::new(fabric.clone(), NonZeroUsize::new(16).unwrap(), 64 << 20);
         let shelf = Arc::new(Shelf::open(registry, fabric.clone(), directory.path()).unwrap());
         let memory = Arc::new(Room(AtomicU64::new(u64::MAX)));
         let (slow, room) = (Slow::new(cpu()), memory.clone());
         let pause_ms = slow.pause_ms.clone();
-        let joined = Member::join(fabric, relay, shelf, Arc::new(slow), Arc::new(Onnx), memory_bytes, room);
+        let part = Part { most_bytes: memory_bytes, memory: room, objective: Objective::Throughput };
+        let joined = Member::join(fabric, relay, shelf, Arc::new(slow), Arc::new(Onnx), part);
         let member = joined.await.unwrap();
         let running = tokio::spawn(member.clone().run());
         Self { member, memory, pause_ms, running, _shelf: directory }
@@ -71,7 +72,9 @@ impl Node {
         let json = fs::read(directory.join(Plan::FILE)).unwrap();
         let (digest, plan) = (Digest::of(&json), Plan::parse(&json).unwrap());
         let below = directory.strip_prefix("/").unwrap().to_str().unwrap();
-        self.member.spread(Some(below), digest, &plan).await.unwrap()
+        let program = self.member.spread(Some(below), digest, &plan).await.unwrap();
+        program.ready().await;
+        program
     }
 }
 
@@ -169,12 +172,21 @@ fn states_are_replayed_where_they_were_lost() {
                 hub.remove(&name("b.hall"));
             }
         };
-        let found = steps(&mut *session::open(program, &Ledger::unlimited()), 12, gone).await;
+        let mut session = session::open(program, &Ledger::unlimited());
+        let found = steps(&mut *session, 12, gone).await;
         for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
             same(found, expected, &format!("step {step}"));
         }
         let replayed: u64 = nodes.iter().map(|node| node.member.relay.counts.replayed_steps.get()).sum();
         assert!(replayed > 0, "nothing was replayed");
+        let kept = |node: &Node| node.member.relay.sessions() > 0;
+        assert!([0, 2].iter().all(|&node| kept(&nodes[node])), "the states are with their stages");
+        drop(session);
+        let until = Instant::now() + Duration::from_secs(10);
+        while [0, 2].iter().any(|&node| kept(&nodes[node])) {
+            assert!(Instant::now() < until, "a session has ended, and a node keeps its states");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     });
 }
 

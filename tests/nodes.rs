@@ -65,6 +65,8 @@ fn ask(index: usize) -> Option<Vec<f32>> {
 pub struct Became {
     pub lost: usize,
     pub wrong: usize,
+    /// What the node says it answered, beyond what was asked.
+    pub duplicated: usize,
     /// When the cluster was disturbed.
     pub disturbed: Instant,
     /// When each was answered.
@@ -77,13 +79,6 @@ impl Became {
         let mut took: Vec<_> = self.answered.iter().map(|at| at.saturating_duration_since(self.disturbed)).collect();
         took.sort_unstable();
         took[((took.len() - 1) as f64 * part).round() as usize]
-    }
-
-    /// The first answer after the disturbance.
-    #[allow(dead_code)]
-    pub fn first(&self) -> Duration {
-        let after = self.answered.iter().filter_map(|at| at.checked_duration_since(self.disturbed));
-        after.min().unwrap_or(Duration::MAX)
     }
 }
 
@@ -122,6 +117,7 @@ impl Cluster {
 
     /// Sends so many requests to a node at once, and disturbs the cluster when half of them are on their way.
     pub fn burst(&mut self, node: usize, count: usize, disturb: impl FnOnce(&mut Self)) -> Became {
+        let before = self.answered(node);
         let (lost, wrong, sent) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let net = self.net.clone();
         let (disturbed, answered) = thread::scope(|scope| {
@@ -146,7 +142,8 @@ impl Cluster {
             disturb(self);
             (disturbed, asking.into_iter().map(|asked| asked.join().unwrap()).collect())
         });
-        Became { lost: lost.into_inner(), wrong: wrong.into_inner(), disturbed, answered }
+        let duplicated = (self.answered(node) - before).saturating_sub(count);
+        Became { lost: lost.into_inner(), wrong: wrong.into_inner(), duplicated, disturbed, answered }
     }
 
     /// Kills a node with a thousand requests on their way, and starts it again.
@@ -156,6 +153,25 @@ impl Cluster {
         self.run(node);
         self.wait(node);
         became
+    }
+
+    /// Kills a node while nothing happens; how long the next request takes.
+    #[allow(dead_code)]
+    pub fn first_answer(&mut self, node: usize) -> Duration {
+        let started = Instant::now();
+        self.end(node);
+        assert_eq!(self.ask(1, 0).as_ref(), Some(&expected()[0]));
+        let took = started.elapsed();
+        self.run(node);
+        self.wait(node);
+        took
+    }
+
+    /// Requests that a node answered, whatever it said.
+    fn answered(&self, node: usize) -> usize {
+        let (_, page) = self.get(node, 8002, "/metrics");
+        let counts = page.lines().filter(|line| line.starts_with("burst_requests_total{"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
     }
 
     /// How long it takes the first node to see that another one is frozen.
@@ -182,7 +198,8 @@ impl Cluster {
 
     fn check(&mut self, what: &str, became: Became) {
         eprintln!("{what}: the last answer came {:?} later", became.after(1.0));
-        assert_eq!((became.lost, became.wrong), (0, 0), "{what}: lost and wrong answers\n{}", self.logs());
+        let Became { lost, wrong, duplicated, .. } = became;
+        assert_eq!((lost, wrong, duplicated), (0, 0, 0), "{what}: lost, wrong and double answers\n{}", self.logs());
     }
 }
 
@@ -211,6 +228,25 @@ fn no_request_is_lost_with_a_node() {
     cluster.check("a link is cut", became);
     cluster.net.cut([2, 3], false);
     cluster.wait(2);
+}
+
+#[test]
+fn a_node_that_starts_alone_says_that_it_is_not_ready() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    (1..=NAMES.len()).for_each(|node| cluster.end(node));
+    cluster.run(1);
+    let until = Instant::now() + Duration::from_secs(60);
+    while cluster.get(1, 8000, "/v2/health/live").0 != 200 {
+        assert!(Instant::now() < until, "it does not serve:\n{}", cluster.logs());
+        thread::sleep(Duration::from_millis(50));
+    }
+    for path in ["/v2/health/ready", "/v2/models/guest/ready"] {
+        assert_ne!(cluster.get(1, 8000, path).0, 200, "{path}");
+    }
+    assert!(told(&cluster, 1, &["nodes"]).contains(NAMES[0]));
+    [2, 3].into_iter().for_each(|node| cluster.run(node));
+    (1..=NAMES.len()).for_each(|node| cluster.wait(node));
+    assert_eq!(cluster.get(1, 8000, "/v2/health/ready").0, 200);
 }
 
 /// What an operator's command says on a node.

@@ -9,7 +9,7 @@ use burst_adapters::{
 };
 use burst_host::{
     loops::{
-        member::Member,
+        member::{Member, Part},
         rollout::{Keeping, Rollout},
         workload::Workload,
     },
@@ -27,6 +27,10 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Sessions may hold one in so many of the bytes that fragments may, and no less than this.
+const SESSIONS: u64 = 4;
+const SESSIONS_MIN_BYTES: u64 = 64 << 20;
 
 /// The cluster whose nodes compute for a command.
 #[derive(clap::Args)]
@@ -71,10 +75,11 @@ pub async fn join(
     accelerator: Arc<dyn Accelerator>,
 ) -> Result<Arc<Member>> {
     let fabric = fabric(cluster, base).await?;
-    let relay = Arc::new(Relay::new(fabric.clone(), cluster.credits));
+    let relay = Relay::new(fabric.clone(), cluster.credits, (most_bytes / SESSIONS).max(SESSIONS_MIN_BYTES));
     let shelf = Shelf::open(registry, fabric.clone(), shelf).into_diagnostic().wrap_err("the shelf in the cache")?;
     let format = Arc::new(Onnx);
-    let member = Member::join(fabric, relay, Arc::new(shelf), accelerator, format, most_bytes, memory).await;
+    let part = Part { most_bytes, memory, objective: cluster.objective };
+    let member = Member::join(fabric, relay, Arc::new(shelf), accelerator, format, part).await;
     tracing::info!(cluster = %cluster.name, node = %cluster.node, listen = ?cluster.listen, "joined");
     member.into_diagnostic()
 }

@@ -127,11 +127,15 @@ pub async fn models(manifest: &Manifest) -> Result<Models> {
 pub async fn models_over(manifest: &Manifest, cluster: &Cluster, base: &Path) -> Result<(Models, JoinSet<()>)> {
     let accelerator = accelerator(manifest, cache().as_ref()).await?;
     let registry = Arc::new(registry(Path::new("/"))?);
-    let shelf = cache_directory().wrap_err("there is no home directory; set XDG_CACHE_HOME")?.join("shelf");
+    // Several commands at once may be ways in; none keeps what it fetched.
+    let shelf = tempfile::tempdir().into_diagnostic().wrap_err("a directory for what the cluster gives")?;
     let member =
-        cluster::join(cluster, 0, memory(manifest), base, &shelf, registry.clone(), accelerator.clone()).await?;
-    let mut rounds = JoinSet::new();
-    rounds.spawn(member.clone().run());
+        cluster::join(cluster, 0, memory(manifest), base, shelf.path(), registry.clone(), accelerator.clone()).await?;
+    let (mut rounds, round) = (JoinSet::new(), member.clone());
+    rounds.spawn(async move {
+        round.run().await;
+        drop(shelf);
+    });
     Ok((Models::new(accelerator, registry, Arc::new(Onnx)).over(Some(member)), rounds))
 }
 

@@ -59,7 +59,7 @@ fn print(listing: &Listing) {
         println!("\n{digest}, epoch {} of {}", spread.epoch.number, spread.epoch.leader);
         println!("{:<6} {:<12} {:<24} STANDBY", "STAGE", "FRAGMENTS", "NODE");
         for (index, stage) in spread.stages.iter().enumerate() {
-            let fragments = format!("{}..{}", stage.fragments.start, stage.fragments.end - 1);
+            let fragments = format!("{}..{}", stage.fragments.start, stage.fragments.end.saturating_sub(1));
             let told = |name: &NodeName| {
                 let ready = listing.nodes.get(name).and_then(|node| node.models.get(&digest)?.ready.as_ref());
                 if ready == Some(&spread.epoch) { name.to_string() } else { format!("{name} (loading)") }

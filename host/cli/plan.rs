@@ -103,7 +103,7 @@ impl Place {
             return Ok(());
         };
         self.tell(&Told { plan: &plans[digest], cluster: &view.cluster, placement: &now }, &view.tasks)?;
-        print!("{}", better(&view.cluster, &now, &view.best().into_diagnostic()?));
+        print!("{}", better(&view.cluster, &now, &view.best(self.objective).into_diagnostic()?));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use burst_host::{
     loops::{
-        models::Models,
+        models::{LoadError, Models},
         serve::{Answer, Request, Service},
     },
     nouns::{
@@ -124,7 +124,11 @@ impl Run {
             None => (house::models(&self.house()).await?, JoinSet::new()),
             Some((cluster, base)) => house::models_over(&self.house(), &cluster, &base).await?,
         };
-        let load = models.load(&file, &models.accelerator);
+        let load = async {
+            let (digest, program) = models.load(&file, &models.accelerator).await?;
+            program.ready().await;
+            Ok::<_, LoadError>((digest, program))
+        };
         let loaded = match rounds.is_empty() {
             true => load.await.into_diagnostic(),
             false => match tokio::time::timeout(deadline, load).await {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use burst_adapters::fabric::{Hub, Options, Tls, ZenohFabric};
 use burst_host::{
     nouns::NodeName,
-    ports::{Fabric, Handler, Reach, Service},
+    ports::{Fabric, Handler, Reach, Service, Urgency},
 };
 use bytes::Bytes;
 use std::{
@@ -23,7 +23,7 @@ use std::{
 use tempfile::TempDir;
 
 const ACK: &[u8] = &[0; 64];
-const STAGE: Service = Service { name: "stage", reach: Reach::Premises };
+const STAGE: Service = Service { name: "stage", reach: Reach::Premises, urgency: Urgency::Usual };
 const SIZES: [usize; 4] = [4 << 10, 256 << 10, 1 << 20, 4 << 20];
 const NODES: [&str; 2] = ["a.hall", "b.hall"];
 

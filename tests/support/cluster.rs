@@ -115,7 +115,8 @@ impl Cluster {
     pub fn settle(&self, stages: usize, nodes: usize) {
         let until = Instant::now() + Duration::from_secs(120);
         while !self.settled(stages, nodes).unwrap_or(false) {
-            assert!(Instant::now() < until, "it is not {stages} stages by {nodes}:\n{}", self.logs());
+            let told = || self.get(1, 8002, "/burst/nodes").1;
+            assert!(Instant::now() < until, "it is not {stages} stages by {nodes}:\n{}\n{}", self.logs(), told());
             thread::sleep(Duration::from_millis(100));
         }
     }

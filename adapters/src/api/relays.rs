@@ -5,7 +5,7 @@ use burst_host::mechanisms::relay::{Counts, Relay};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::ConstCounter},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Unit,
 };
 use std::{fmt, sync::Arc};
@@ -27,6 +27,7 @@ impl Collector for Relays {
             compute,
             pass,
             credit,
+            transfer,
             replays,
             duplicates,
             fenced,
@@ -50,13 +51,18 @@ impl Collector for Relays {
             ConstCounter::new(count.get()).encode(family.encode_family(&[("outcome", outcome)])?)?;
         }
         let help = "Where the time of a stage goes";
+        let parts =
+            [("queue", queue), ("compute", compute), ("pass", pass), ("transfer", transfer), ("credit", credit)];
         let mut family = encoder.encode_descriptor("burst_stage", help, Some(&Unit::Seconds), MetricType::Histogram)?;
-        for (part, histogram) in [("queue", queue), ("compute", compute), ("pass", pass), ("credit", credit)] {
+        for (part, histogram) in parts {
             let sum = histogram.sum().as_secs_f64();
             let label = [("part", part)];
             let mut encoder = family.encode_family(&label)?;
             encoder.encode_histogram::<Labels>(sum, histogram.count(), &buckets(histogram), None)?;
         }
+        let help = "Sessions whose states are kept here";
+        let gauge = encoder.encode_descriptor("burst_stage_sessions", help, None, MetricType::Gauge)?;
+        ConstGauge::new(relay.sessions() as i64).encode(gauge)?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::{Hub, LocalFabric};
 use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
-    ports::{CALLS_MAX, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service},
+    ports::{CALLS_MAX, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Urgency},
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -14,8 +14,8 @@ use std::{
 };
 use tokio::sync::watch;
 
-const ECHO: Service = Service { name: "echo", reach: Reach::Premises };
-const BLOB: Service = Service { name: "blob", reach: Reach::Cluster };
+const ECHO: Service = Service { name: "echo", reach: Reach::Premises, urgency: Urgency::Usual };
+const BLOB: Service = Service { name: "blob", reach: Reach::Cluster, urgency: Urgency::Last };
 
 /// A way for nodes to join one cluster.
 #[async_trait]

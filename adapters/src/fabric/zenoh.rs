@@ -3,28 +3,30 @@
 mod access;
 mod heard;
 mod options;
+mod sending;
 
 use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
-    ports::{CALLS_MAX, Fabric, FabricError, Handler, News, Reach, Service, Serving},
+    ports::{CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, News, Reach, Service, Serving, Urgency},
 };
 use bytes::Bytes;
 use heard::Heard;
+use sending::{Sending, Share};
 use std::{
     fmt::Display,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::{
-    sync::{Mutex, Semaphore, watch},
+    sync::{Mutex, Semaphore, mpsc, watch},
     task::JoinSet,
 };
 use zenoh::{
-    Session,
+    Session, Wait,
     bytes::ZBytes,
     handlers::{FifoChannel, FifoChannelHandler},
-    qos::CongestionControl,
+    qos::{CongestionControl, Priority},
     query::{ConsolidationMode, Query, Queryable},
     sample::SampleKind,
 };
@@ -35,6 +37,8 @@ pub use options::{Options, Tls};
 const NEWS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The one refusal of a fabric itself.
 const BUSY: &[u8] = b"busy";
+/// What an answer is taken to hold before it is known.
+const ANSWER_BYTES: usize = 8 << 10;
 /// News and calls that wait to be looked at, each a moment's work.
 const QUEUE: usize = 1024;
 
@@ -43,9 +47,10 @@ pub struct ZenohFabric {
     name: NodeName,
     keys: Keys,
     session: Session,
-    /// What this node told last, with its serial number in front.
+    /// What this node told last, as it goes out.
     told: Arc<Mutex<Bytes>>,
     heard: Arc<Heard>,
+    sending: Arc<Sending>,
     _alive: zenoh::liveliness::LivelinessToken,
     _listening: JoinSet<()>,
 }
@@ -78,14 +83,12 @@ impl ZenohFabric {
         let session = zenoh::open(options.config()?).await.map_err(broken)?;
         let keys = Keys(options.cluster);
         let name = options.name;
-        // A node that starts again numbers from later on.
-        let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
-        let told = Arc::new(Mutex::new(Bytes::copy_from_slice(&start.to_be_bytes())));
-        let heard = Arc::new(Heard::default());
+        let told = Arc::new(Mutex::new(heard::first()));
+        let (heard, sending) = (Arc::new(Heard::default()), Arc::new(Sending::default()));
         let mut listening = JoinSet::new();
         // In this order: who sees this node alive can ask it for news, and is heard by it.
         let asked = session.declare_queryable(keys.news(name.as_str())).with(FifoChannel::new(QUEUE));
-        listening.spawn(tell(asked.await.map_err(broken)?, told.clone()));
+        listening.spawn(tell(asked.await.map_err(broken)?, told.clone(), sending.clone()));
         let news = session.declare_subscriber(keys.news("*")).with(FifoChannel::new(QUEUE)).await.map_err(broken)?;
         let hearing = heard.clone();
         listening.spawn(async move {
@@ -98,7 +101,8 @@ impl ZenohFabric {
         let liveliness = session.liveliness();
         let alive = liveliness.declare_subscriber(keys.alive("*")).history(true).with(FifoChannel::new(QUEUE));
         let alive = alive.await.map_err(broken)?;
-        let watcher = Watcher { session: session.clone(), keys: keys.clone(), heard: heard.clone() };
+        let watcher =
+            Watcher { session: session.clone(), keys: keys.clone(), heard: heard.clone(), sending: sending.clone() };
         listening.spawn(async move {
             let mut asking = JoinSet::new();
             while let Ok(sample) = alive.recv_async().await {
@@ -114,7 +118,7 @@ impl ZenohFabric {
             }
         });
         let token = liveliness.declare_token(keys.alive(name.as_str())).await.map_err(broken)?;
-        Ok(Self { name, keys, session, told, heard, _alive: token, _listening: listening })
+        Ok(Self { name, keys, session, told, heard, sending, _alive: token, _listening: listening })
     }
 }
 
@@ -128,7 +132,7 @@ impl Fabric for ZenohFabric {
         let key = self.keys.call(&self.name, service);
         let queryable = self.session.declare_queryable(key).with(FifoChannel::new(QUEUE)).await.map_err(broken)?;
         let mut serving = JoinSet::new();
-        serving.spawn(serve(queryable, handler));
+        serving.spawn(serve(queryable, handler, self.sending.clone(), service.urgency));
         Ok(Box::new(serving))
     }
 
@@ -141,13 +145,24 @@ impl Fabric for ZenohFabric {
     ) -> Result<Bytes, FabricError> {
         service.admits(&self.name, node, &message)?;
         let left = deadline.checked_duration_since(Instant::now()).ok_or(FabricError::TimedOut)?;
-        let get = self.session.get(self.keys.call(node, service)).payload(ZBytes::from(message));
-        // Zenoh's own timer is only to end what nobody waits for any more.
-        let get = get.congestion_control(CongestionControl::Block).timeout(left + Duration::from_secs(1));
-        let replies = get.consolidation(ConsolidationMode::None).with(FifoChannel::new(1)).await.map_err(broken)?;
-        let reply = tokio::time::timeout(left, replies.recv_async()).await.map_err(|_| FabricError::TimedOut)?;
+        let (session, key, size) = (self.session.clone(), self.keys.call(node, service), message.len());
+        let share = self.sending.share(Some(node), service.urgency, size);
+        let (answered, mut answer) = mpsc::channel(1);
+        let send = move || {
+            let get = session.get(key).payload(ZBytes::from(message)).consolidation(ConsolidationMode::None);
+            let get = get.congestion_control(CongestionControl::Block).priority(priority(service.urgency));
+            // Zenoh's own timer is only to end what nobody waits for any more.
+            let get = get.timeout(left + Duration::from_secs(1));
+            // Who asked may have given up.
+            get.callback(move |reply| drop(answered.try_send(reply))).wait().map_err(broken)
+        };
+        let reply = async {
+            share.send(size, send).await??;
+            Ok(answer.recv().await)
+        };
+        let reply = tokio::time::timeout(left, reply).await.map_err(|_| FabricError::TimedOut)??;
         // Ended without a reply: nobody serves this, or who did is gone.
-        let reply = reply.map_err(|_| FabricError::Unreachable(node.clone()))?;
+        let reply = reply.ok_or_else(|| FabricError::Unreachable(node.clone()))?;
         match reply.into_result() {
             Ok(sample) => Ok(bytes(sample.payload())),
             Err(error) if bytes(error.payload()) == BUSY => Err(FabricError::Busy(node.clone())),
@@ -158,11 +173,11 @@ impl Fabric for ZenohFabric {
 
     async fn announce(&self, news: Bytes) -> Result<(), FabricError> {
         let mut told = self.told.lock().await;
-        let serial = heard::serial(&told).map_or(0, |(serial, _)| serial) + 1;
-        *told = [&serial.to_be_bytes()[..], &news].concat().into();
+        *told = heard::next(&told, &news);
         // What this node tells, it hears as the others do.
-        let put = self.session.put(self.keys.news(self.name.as_str()), ZBytes::from(told.clone()));
-        put.congestion_control(CongestionControl::Block).await.map_err(broken)
+        let (session, key, news) = (self.session.clone(), self.keys.news(self.name.as_str()), told.clone());
+        let put = move || session.put(key, ZBytes::from(news)).congestion_control(CongestionControl::Block).wait();
+        self.sending.share(None, Urgency::First, 0).send(told.len(), put).await?.map_err(broken)
     }
 
     fn news(&self) -> watch::Receiver<News> {
@@ -171,42 +186,59 @@ impl Fabric for ZenohFabric {
 }
 
 /// Answers who asks for this node's news.
-async fn tell(asked: Queryable<FifoChannelHandler<Query>>, told: Arc<Mutex<Bytes>>) {
+async fn tell(asked: Queryable<FifoChannelHandler<Query>>, told: Arc<Mutex<Bytes>>, sending: Arc<Sending>) {
     while let Ok(query) = asked.recv_async().await {
-        let told = told.lock().await.clone();
-        reply(&query, told).await;
+        let (told, share) = (told.lock().await.clone(), sending.share(None, Urgency::First, 0));
+        reply(&share, query, Ok(told)).await;
     }
 }
 
-async fn serve(queryable: Queryable<FifoChannelHandler<Query>>, handler: Arc<dyn Handler>) {
-    let calls = Arc::new(Semaphore::new(CALLS_MAX));
+async fn serve(
+    queryable: Queryable<FifoChannelHandler<Query>>,
+    handler: Arc<dyn Handler>,
+    sending: Arc<Sending>,
+    urgency: Urgency,
+) {
+    let (calls, kilobytes) = (Arc::new(Semaphore::new(CALLS_MAX)), Arc::new(Semaphore::new(CALLS_MAX_BYTES >> 10)));
     let mut running = JoinSet::new();
     while let Ok(query) = queryable.recv_async().await {
-        let Ok(permit) = calls.clone().try_acquire_owned() else {
-            refuse(&query).await;
+        let size = query.payload().map_or(0, ZBytes::len).div_ceil(1 << 10) as u32;
+        let room = (calls.clone().try_acquire_owned(), kilobytes.clone().try_acquire_many_owned(size));
+        let share = sending.share(None, urgency, ANSWER_BYTES);
+        let (Ok(call), Ok(held)) = room else {
+            reply(&share, query, Err(BUSY)).await;
             continue;
         };
         let handler = handler.clone();
         running.spawn(async move {
             let message = query.payload().map(bytes).unwrap_or_default();
             let answer = handler.handle(message).await;
-            reply(&query, answer).await;
-            drop(permit);
+            drop(held);
+            reply(&share, query, Ok(answer)).await;
+            drop(call);
         });
         while running.try_join_next().is_some() {}
     }
 }
 
-async fn reply(query: &Query, answer: Bytes) {
+async fn reply(share: &Share, query: Query, answer: Result<Bytes, &'static [u8]>) {
+    let size = answer.as_ref().map_or(BUSY.len(), Bytes::len);
+    let send = move || match answer {
+        Ok(answer) => query.reply(query.key_expr().clone(), ZBytes::from(answer)).wait(),
+        Err(refusal) => query.reply_err(refusal).wait(),
+    };
     // Who asked may be gone.
-    if let Err(error) = query.reply(query.key_expr().clone(), ZBytes::from(answer)).await {
+    if let Err(error) = share.send(size, send).await.and_then(|sent| sent.map_err(broken)) {
         tracing::debug!(%error, "an answer was not sent");
     }
 }
 
-async fn refuse(query: &Query) {
-    if let Err(error) = query.reply_err(BUSY).await {
-        tracing::debug!(%error, "a refusal was not sent");
+/// What goes first where a link is full. Answers go as their questions came.
+fn priority(urgency: Urgency) -> Priority {
+    match urgency {
+        Urgency::First => Priority::RealTime,
+        Urgency::Usual => Priority::Data,
+        Urgency::Last => Priority::DataLow,
     }
 }
 
@@ -216,13 +248,16 @@ struct Watcher {
     session: Session,
     keys: Keys,
     heard: Arc<Heard>,
+    sending: Arc<Sending>,
 }
 
 impl Watcher {
     async fn ask(self, node: NodeName) {
-        let get = self.session.get(self.keys.news(node.as_str())).timeout(NEWS_TIMEOUT);
-        let replies = get.with(FifoChannel::new(1)).await;
-        let Ok(replies) = replies.inspect_err(|error| tracing::warn!(%node, %error, "it can't be asked")) else {
+        let (session, key) = (self.session, self.keys.news(node.as_str()));
+        let ask = move || session.get(key).timeout(NEWS_TIMEOUT).with(FifoChannel::new(1)).wait().map_err(broken);
+        let share = self.sending.share(Some(&node), Urgency::First, 0);
+        let asked = share.send(0, ask).await.flatten();
+        let Ok(replies) = asked.inspect_err(|error| tracing::warn!(%node, %error, "it can't be asked")) else {
             return;
         };
         if let Ok(Ok(sample)) = replies.recv_async().await.map(|reply| reply.into_result()) {

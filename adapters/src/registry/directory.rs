@@ -6,12 +6,13 @@ use burst_host::{
     nouns::Space,
     ports::{Artefact, Registry, RegistryError, Revision},
 };
+use bytes::Bytes;
 use cap_std::{
     ambient_authority,
     fs::{Dir, File, Metadata, OpenOptions},
 };
 use std::{
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Component, Path},
     sync::Arc,
@@ -39,6 +40,19 @@ impl Registry for Directory {
 
     async fn length(&self, reference: &str) -> Result<u64, RegistryError> {
         self.off_the_reactor(reference, |root, reference| Ok(open(root, reference, options())?.1.len())).await
+    }
+
+    async fn piece(&self, reference: &str, offset: u64, bytes_max: u64) -> Result<(u64, Bytes), RegistryError> {
+        let read = move |root: &Dir, reference: &str| {
+            let (mut file, metadata) = open(root, reference, options())?;
+            let total = metadata.len();
+            let mut bytes = Vec::with_capacity(total.saturating_sub(offset).min(bytes_max) as usize);
+            let part = file.seek(SeekFrom::Start(offset.min(total))).map(|_| file.take(bytes_max));
+            let read = part.and_then(|mut part| part.read_to_end(&mut bytes));
+            read.map_err(|error| failed(reference, error))?;
+            Ok((total, bytes.into()))
+        };
+        self.off_the_reactor(reference, read).await
     }
 
     async fn read(

@@ -8,6 +8,7 @@ mod health;
 mod lead;
 mod links;
 mod program;
+mod standby;
 mod uses;
 pub mod view;
 
@@ -16,11 +17,15 @@ use crate::{
     mechanisms::{
         measure::measure,
         pipeline::Pipeline,
-        relay::{PING, Ping, Relay, STAGE},
+        place::Task,
+        relay::{CLOSE, Closing, PING, Ping, Relay, STAGE},
         shelf::{BLOB, Shelf},
     },
-    nouns::{Digest, ModelNews, NodeName, NodeNews, Plan, ReleaseNews, Signature, Tensor},
-    ports::{Accelerator, Device, Fabric, FabricError, Handler, Memory, ModelFormat, Program, Reach, Service, Serving},
+    nouns::{Digest, ModelNews, NodeName, NodeNews, Objective, Plan, ReleaseNews, Signature, Tensor},
+    ports::{
+        Accelerator, Device, Fabric, FabricError, Handler, Memory, ModelFormat, Program, Reach, Service, Serving,
+        Urgency,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,17 +41,20 @@ use std::{
 };
 use tokio::sync::Notify;
 use uses::Uses;
+use view::held;
 
 /// Runs of a fragment that are measured when a model comes, and for how long.
 const RUNS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const WINDOW: Duration = Duration::from_millis(200);
-/// After which a model is tried again, and who waits for one is told.
+/// After which a model is tried again.
 const WAITING: Duration = Duration::from_secs(10);
+/// What a fragment takes where it does not fit.
+const NEVER_US: f64 = 1e15;
 /// How often a node looks at its own memory.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// What operators ask of nodes, by way of any other.
-const CONTROL: Service = Service { name: "control", reach: Reach::Cluster };
+const CONTROL: Service = Service { name: "control", reach: Reach::Cluster, urgency: Urgency::First };
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN: &[u8] = b"drain";
 const RETURN: &[u8] = b"return";
@@ -64,12 +72,23 @@ pub struct Member {
     loaded: Loaded,
     links: Links,
     health: Health,
+    /// What this node spreads models for where it leads.
+    objective: Objective,
     uses: Uses,
     /// News go out in the order in which they were made.
     telling: tokio::sync::Mutex<()>,
     /// Something of this node's own changed.
     poke: Notify,
     serving: Mutex<Vec<Serving>>,
+}
+
+/// What a node gives to its cluster, and wants of it.
+pub struct Part {
+    /// What fragments may hold here.
+    pub most_bytes: u64,
+    /// As far as this has room.
+    pub memory: Arc<dyn Memory>,
+    pub objective: Objective,
 }
 
 /// A cut model that this node has measured.
@@ -82,23 +101,23 @@ pub struct Known {
 pub type Nodes = BTreeMap<NodeName, NodeNews>;
 
 impl Member {
-    /// Serves this node's stages and artefacts. Fragments may hold `most_bytes` here, as far as `memory` has room; with
-    /// none it is a way in and no more: nothing is measured or placed here.
+    /// Serves this node's stages and artefacts. With no room for fragments it is a way in and no more: nothing is measured
+    /// or placed here.
     pub async fn join(
         fabric: Arc<dyn Fabric>,
         relay: Arc<Relay>,
         shelf: Arc<Shelf>,
         accelerator: Arc<dyn Accelerator>,
         format: Arc<dyn ModelFormat>,
-        most_bytes: u64,
-        memory: Arc<dyn Memory>,
+        part: Part,
     ) -> Result<Arc<Self>, FabricError> {
         let serving = vec![
             fabric.serve(STAGE, relay.clone()).await?,
             fabric.serve(BLOB, shelf.clone()).await?,
             fabric.serve(PING, Arc::new(Ping)).await?,
+            fabric.serve(CLOSE, Closing::of(&relay)).await?,
         ];
-        let health = Health::new(most_bytes, memory);
+        let health = Health::new(part.most_bytes, part.memory);
         let memory_bytes = health.memory_bytes(0);
         let told = NodeNews { device: accelerator.describe().to_string(), memory_bytes, ..NodeNews::default() };
         let models = Models::new(accelerator, shelf.clone(), format);
@@ -112,6 +131,7 @@ impl Member {
             loaded: Loaded::default(),
             links: Links::default(),
             health,
+            objective: part.objective,
             uses: Uses::default(),
             telling: tokio::sync::Mutex::default(),
             poke: Notify::new(),
@@ -166,8 +186,8 @@ impl Member {
         self.fabric.call(node, CONTROL, order, Instant::now() + CONTROL_TIMEOUT).await.map(drop)
     }
 
-    /// A cut model as a program of the whole cluster: one of this node's own registry, or of its shelf. Waits until nodes
-    /// hold all of it.
+    /// A cut model as a program of the whole cluster: one of this node's own registry, or of its shelf. It is ready once
+    /// nodes hold all of it.
     pub async fn spread(
         self: &Arc<Self>,
         directory: Option<&str>,
@@ -178,14 +198,8 @@ impl Member {
             self.shelf.place(directory, digest, plan);
         }
         let in_use = self.uses(digest);
-        let known = self.learn(digest).await?;
+        let known = self.learn(digest).await.inspect_err(|_| self.loaded.forget(&digest))?;
         self.poke.notify_one();
-        let mut changes = self.relay.changes();
-        while self.relay.current(&digest).is_none() {
-            if tokio::time::timeout(WAITING, changes.changed()).await.is_err() {
-                tracing::warn!(model = %known.plan.model, "it waits for nodes that hold all of it");
-            }
-        }
         let accelerator = self.models.accelerator.clone();
         let cluster = format!("{} and the nodes of its cluster", self.fabric.name());
         let device = Device { name: cluster, memory_bytes: None, ..accelerator.describe().clone() };
@@ -206,7 +220,7 @@ impl Member {
         loop {
             news.borrow_and_update();
             slowdown.borrow_and_update();
-            self.look().await;
+            self.look();
             self.round().await;
             tokio::select! {
                 changed = news.changed() => if changed.is_err() { return },
@@ -280,11 +294,18 @@ impl Member {
         Ok(signatures)
     }
 
-    /// How long every fragment of a model takes here, one after the other: none has to fit beside another.
+    /// How long every fragment of a model takes here, one after the other: none has to fit beside another. One that does
+    /// not fit at all is never placed here.
     async fn measure(&self, digest: Digest, plan: &Plan) -> Result<(Vec<f64>, Vec<Signature>), LoadError> {
         let mut values: HashMap<String, Tensor> = HashMap::new();
         let (mut compute_us, mut signatures) = (Vec::new(), Vec::new());
         for fragment in &plan.fragments {
+            if held(&[Task::from(fragment)]) > self.health.most_bytes {
+                let graph = self.models.fragment_graph(&digest.to_string(), fragment).await?;
+                compute_us.push(NEVER_US);
+                signatures.push(Signature { inputs: graph.inputs, outputs: graph.outputs });
+                continue;
+            }
             let program = self.models.fragment(&digest.to_string(), fragment, &*self.models.accelerator).await?;
             let signature = program.signature().clone();
             let mut inputs = Vec::new();

@@ -184,6 +184,10 @@ impl Rollout {
         self.tell(ReleaseState::Warming).await;
         let contents = Contents::new(&release, self.place.clone());
         let warm = self.workload.warm(&release.guests, Some(Arc::new(contents))).await?;
+        // A process that begins has nothing better to serve meanwhile.
+        if lock(&self.running).is_some() {
+            warm.ready().await;
+        }
         // Of its own: whatever is wanted next, this step is done as a whole.
         let turning = tokio::spawn(self.clone().turn_to(sealed.clone(), warm));
         turning.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))

@@ -182,10 +182,11 @@ impl Service {
         self.guests.load().get(name).map(|deployment| deployment.statistics.clone())
     }
 
-    /// Whether requests are taken: every guest was deployed with its floor and the house is not closing.
+    /// Whether requests are taken: every guest was deployed with its floor, what its models run on is in place, and the
+    /// house is not closing.
     pub fn ready(&self) -> bool {
         let takes = self.opened.load(Relaxed) && !self.draining.load(Relaxed);
-        takes && self.guests.load().values().all(|deployment| deployment.pool.is_open())
+        takes && self.guests.load().values().all(|deployment| deployment.is_ready())
     }
 
     /// Refuses every request from now on.
@@ -215,6 +216,17 @@ impl Service {
 }
 
 impl Deployment {
+    fn is_ready(&self) -> bool {
+        self.pool.is_open() && self.pool.guest().grants().loaded.iter().all(|program| program.is_ready())
+    }
+
+    /// Until every node that computes for it is in place.
+    pub async fn ready(&self) {
+        for program in &self.pool.guest().grants().loaded {
+            program.ready().await;
+        }
+    }
+
     fn describe(&self) -> Deployed {
         Deployed {
             name: self.name.clone(),
@@ -222,7 +234,7 @@ impl Deployment {
             signature: self.signature.clone(),
             device: self.accelerator.describe().clone(),
             start: self.pool.guest().start.clone(),
-            ready: self.pool.is_open(),
+            ready: self.is_ready(),
             answers: self.answers,
             statistics: self.statistics.clone(),
             leases: self.pool.leases(),

@@ -59,6 +59,15 @@ pub struct WarmError {
     why: DeployError,
 }
 
+impl Warm {
+    /// Until every node that computes for them is in place.
+    pub async fn ready(&self) {
+        for deployment in &self.deployments {
+            deployment.ready().await;
+        }
+    }
+}
+
 impl Workload {
     /// Runs nothing yet.
     pub fn new(deployer: Deployer, cameras: BTreeMap<String, Camera>, sinks: Arc<[Arc<dyn Sink>]>) -> Self {

@@ -9,7 +9,7 @@ pub use disk::{Disk, Incoming};
 
 use crate::{
     nouns::{Content, Digest, Fragment, NodeName, Plan, PlanError},
-    ports::{Artefact, Fabric, Reach, Registry, RegistryError, Service},
+    ports::{Artefact, Fabric, Reach, Registry, RegistryError, Service, Urgency},
 };
 use bytes::{BufMut, BytesMut};
 use std::{
@@ -22,7 +22,7 @@ use std::{
 use tokio::task::spawn_blocking;
 
 /// Models and weights say nothing of what they were used on.
-pub const BLOB: Service = Service { name: "blob", reach: Reach::Cluster };
+pub const BLOB: Service = Service { name: "blob", reach: Reach::Cluster, urgency: Urgency::Last };
 
 /// The artefacts of a node.
 pub struct Shelf {
@@ -34,21 +34,12 @@ pub struct Shelf {
     pub disk: Disk,
     /// Plans that were read: they name the files of a cut model.
     plans: Mutex<HashMap<Digest, Arc<Plan>>>,
-    /// The one of the registry that is being handed out in pieces.
-    last: Mutex<Option<Artefact>>,
 }
 
 impl Shelf {
     /// A shelf on a directory of its own, which is made.
     pub fn open(registry: Arc<dyn Registry>, fabric: Arc<dyn Fabric>, directory: &Path) -> io::Result<Self> {
-        Ok(Self {
-            registry,
-            fabric,
-            places: Mutex::default(),
-            disk: Disk::open(directory)?,
-            plans: Mutex::default(),
-            last: Mutex::default(),
-        })
+        Ok(Self { registry, fabric, places: Mutex::default(), disk: Disk::open(directory)?, plans: Mutex::default() })
     }
 
     /// Tells where the parts of a cut model are in the node's own registry.

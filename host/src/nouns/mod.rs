@@ -35,6 +35,6 @@ pub use release::{Content, HoldBack, Release, ReleaseError, ReleaseId, ReleaseNe
 pub use sequence::{Sequence, SequenceId};
 pub use signature::{Extent, Port, Signature};
 pub use space::Space;
-pub use spread::{Epoch, LinkNews, ModelNews, NodeNews, Spread, Stage};
+pub use spread::{Epoch, LinkNews, ModelNews, NodeNews, Objective, Spread, Stage};
 pub use tensor::{Element, Resident, Shape, ShapeError, Spec, Tensor};
 pub use view::{Colour, Fit, Layout, Rectangle, View};

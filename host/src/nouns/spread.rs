@@ -1,6 +1,7 @@
 //! A cut model over a cluster: who runs which fragments, and what each node tells of itself.
 
 use super::{Digest, NodeName, Plan, ReleaseNews, Signature};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,6 +14,17 @@ use std::{
 pub struct Epoch {
     pub number: u64,
     pub leader: NodeName,
+}
+
+/// What is to be small where fragments are placed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// The slowest of all stages and hand-offs: they work at the same time, each on another request.
+    #[default]
+    Throughput,
+    /// The sum of all stages and hand-offs: one request passes through them.
+    Latency,
 }
 
 /// Who runs which fragments of a cut model.
@@ -75,6 +87,17 @@ pub struct ModelNews {
     pub ready: Option<Epoch>,
 }
 
+impl Epoch {
+    /// No cluster decides so often.
+    const NUMBER_MAX: u64 = 1 << 53;
+
+    /// The number after that of `before`; the first one is 1. `None` after the last.
+    pub fn after(before: Option<&Self>, leader: &NodeName) -> Option<Self> {
+        let number = before.map_or(0, |before| before.number) + 1;
+        (number <= Self::NUMBER_MAX).then(|| Self { number, leader: leader.clone() })
+    }
+}
+
 impl Spread {
     /// Whether it spreads a plan of so many fragments: each once, in order, each by somebody.
     pub fn covers(&self, fragments: usize) -> bool {
@@ -131,6 +154,9 @@ impl Plan {
 impl NodeNews {
     /// Others' words; what can't be read is nothing.
     pub fn parse(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok()
+        let news: Self = serde_json::from_slice(json).ok()?;
+        let epochs = news.models.values().flat_map(|model| model.spread.as_ref().map(|spread| &spread.epoch));
+        let sound = epochs.into_iter().all(|epoch| epoch.number <= Epoch::NUMBER_MAX);
+        sound.then_some(news)
     }
 }

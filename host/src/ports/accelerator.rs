@@ -86,6 +86,14 @@ pub trait Program: Send + Sync {
         0
     }
 
+    /// Whether everything that computes it is in place; until then its runs wait.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Until it is.
+    async fn ready(&self) {}
+
     /// A run of steps of its own, where its states are better kept elsewhere than with who runs it.
     fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {
         None

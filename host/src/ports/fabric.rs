@@ -18,6 +18,15 @@ pub struct Service {
     /// Small letters.
     pub name: &'static str,
     pub reach: Reach,
+    pub urgency: Urgency,
+}
+
+/// What goes first where a link is full: whoever waits for a sign of life should not wait for what others send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Urgency {
+    First,
+    Usual,
+    Last,
 }
 
 /// Who may call, and be called.
@@ -53,8 +62,9 @@ pub enum FabricError {
 /// The largest message of a call.
 pub const MESSAGE_MAX_BYTES: usize = 256 << 20;
 
-/// Calls that a service answers at once; one more is `Busy`.
+/// Calls that a service answers at once, and what their messages may hold; one more is `Busy`.
 pub const CALLS_MAX: usize = 1024;
+pub const CALLS_MAX_BYTES: usize = 1 << 30;
 
 /// One node's end of the cluster. Every call may come from many tasks at once.
 #[async_trait]

@@ -10,7 +10,9 @@ mod source;
 mod trust;
 
 pub use accelerator::{Accelerator, Device, DeviceKind, Program, Session};
-pub use fabric::{CALLS_MAX, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Serving};
+pub use fabric::{
+    CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Serving, Urgency,
+};
 pub use memory::Memory;
 pub use model::{Blobs, ModelError, ModelFormat};
 pub use registry::{Artefact, Registry, RegistryError, Revision};

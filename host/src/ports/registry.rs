@@ -46,6 +46,14 @@ pub trait Registry: Send + Sync {
     /// The artefact behind `reference`, at most `limit_bytes` long.
     async fn fetch(&self, reference: &str, limit_bytes: u64) -> Result<Artefact, RegistryError>;
 
+    /// How long it is, and the part of it from `offset` on, at most `bytes_max` long. Nothing is verified.
+    async fn piece(&self, reference: &str, offset: u64, bytes_max: u64) -> Result<(u64, Bytes), RegistryError> {
+        let bytes = self.fetch(reference, u64::MAX).await?.bytes;
+        let (total, begin) = (bytes.len() as u64, offset.min(bytes.len() as u64));
+        let end = begin.saturating_add(bytes_max).min(total);
+        Ok((total, bytes.slice(begin as usize..end as usize)))
+    }
+
     /// How long it is.
     async fn length(&self, reference: &str) -> Result<u64, RegistryError>;
 

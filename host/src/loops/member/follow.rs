@@ -1,6 +1,6 @@
 //! Holds this node's part of each spread, and sends requests where the latest one is ready.
 
-use super::{Known, Member, Nodes, lock, view::latest};
+use super::{Known, Member, Nodes, WAITING, lock, view::latest};
 use crate::{
     loops::models::LoadError,
     mechanisms::{
@@ -23,12 +23,15 @@ const GRACE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub struct Loaded {
     /// By plan and fragment: parts of several spreads share them, and the last one takes them away.
-    fragments: tokio::sync::Mutex<HashMap<(Digest, usize), Weak<dyn Program>>>,
+    fragments: Mutex<HashMap<(Digest, usize), Arc<Slot>>>,
     /// Plans that were begun to be measured.
     learning: Mutex<HashSet<Digest>>,
     /// The spread of each model whose parts are held or being loaded.
     following: Mutex<HashMap<Digest, Epoch>>,
 }
+
+/// A fragment that somebody loads, or has.
+type Slot = tokio::sync::Mutex<Option<Weak<dyn Program>>>;
 
 impl Loaded {
     /// Whether nobody has begun with this plan yet.
@@ -36,10 +39,15 @@ impl Loaded {
         lock(&self.learning).insert(digest)
     }
 
-    /// Fragments that are loaded, by plan.
-    pub async fn fragments(&self) -> Vec<(Digest, usize)> {
-        let fragments = self.fragments.lock().await;
-        fragments.iter().filter(|(_, program)| program.strong_count() > 0).map(|(key, _)| *key).collect()
+    /// Fragments that are loaded or being loaded, by plan.
+    pub fn fragments(&self) -> Vec<(Digest, usize)> {
+        let mut fragments = lock(&self.fragments);
+        fragments.retain(|_, slot| is_held(slot));
+        fragments.keys().copied().collect()
+    }
+
+    fn slot(&self, digest: Digest, index: usize) -> Arc<Slot> {
+        lock(&self.fragments).entry((digest, index)).or_default().clone()
     }
 
     /// It is to be begun again.
@@ -52,6 +60,12 @@ impl Loaded {
         lock(&self.following).remove(digest);
         self.forget(digest);
     }
+}
+
+/// Whether somebody loads it or has it.
+fn is_held(slot: &Arc<Slot>) -> bool {
+    let loaded = |program: &Option<Weak<dyn Program>>| program.as_ref().is_some_and(|it| it.strong_count() > 0);
+    Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|program| loaded(&program))
 }
 
 impl Member {
@@ -83,13 +97,21 @@ impl Member {
                     tracing::error!(model = %known.plan.model, stage, %error, "a part can't be held: others have to");
                     self.tell(digest, |model| model.compute_us.clear());
                     self.poke.notify_one();
-                    return;
+                    return self.learn_again(digest).await;
                 }
             }
         }
         let epoch = spread.epoch.clone();
         self.relay.hold(Held { digest, plan: known.plan.clone(), spread, stages });
         self.tell(digest, |model| model.ready = model.ready.take().max(Some(epoch)));
+        self.poke.notify_one();
+    }
+
+    /// Measures a model anew after a while: what was in the way may be gone.
+    async fn learn_again(&self, digest: Digest) {
+        tokio::time::sleep(WAITING).await;
+        self.known().remove(&digest);
+        self.loaded.forget_model(&digest);
         self.poke.notify_one();
     }
 
@@ -106,14 +128,14 @@ impl Member {
     }
 
     async fn fragment(&self, digest: Digest, known: &Known, index: usize) -> Result<Arc<dyn Program>, LoadError> {
-        let mut fragments = self.loaded.fragments.lock().await;
-        if let Some(program) = fragments.get(&(digest, index)).and_then(Weak::upgrade) {
+        let slot = self.loaded.slot(digest, index);
+        let mut loaded = slot.lock().await;
+        if let Some(program) = loaded.as_ref().and_then(Weak::upgrade) {
             return Ok(program);
         }
         let (directory, fragment) = (digest.to_string(), &known.plan.fragments[index]);
         let program = self.models.fragment(&directory, fragment, &*self.models.accelerator).await?;
-        fragments.retain(|_, program| program.strong_count() > 0);
-        fragments.insert((digest, index), Arc::downgrade(&program));
+        *loaded = Some(Arc::downgrade(&program));
         Ok(program)
     }
 

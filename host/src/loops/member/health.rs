@@ -37,8 +37,8 @@ impl Health {
 
 impl Member {
     /// Looks whether this node has become slow or full.
-    pub(super) async fn look(&self) {
-        let memory_bytes = self.health.memory_bytes(self.held_bytes().await);
+    pub(super) fn look(&self) {
+        let memory_bytes = self.health.memory_bytes(self.held_bytes());
         let slowdown = self.slowdown();
         let mut told = self.told();
         told.slowdown = slowdown;
@@ -59,8 +59,8 @@ impl Member {
     }
 
     /// What the fragments hold that are loaded here.
-    async fn held_bytes(&self) -> u64 {
-        let loaded = self.loaded.fragments().await;
+    fn held_bytes(&self) -> u64 {
+        let loaded = self.loaded.fragments();
         let known = self.known();
         let fragment = |(digest, index)| known.get(&digest)?.plan.fragments.get(index).map(Task::from);
         loaded.into_iter().filter_map(fragment).map(|task| task.held_bytes).fold(0, u64::saturating_add)

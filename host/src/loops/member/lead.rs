@@ -2,11 +2,12 @@
 
 use super::{
     Member, Nodes,
-    view::{Plans, View, held},
+    standby::with_standbys,
+    view::{Plans, View},
 };
 use crate::{
-    mechanisms::place::{PlaceError, Placement},
-    nouns::{Epoch, Spread, Stage},
+    mechanisms::place::PlaceError,
+    nouns::{Epoch, Objective, Spread, Stage},
 };
 
 /// A spread is given up for one that takes less than this part of its time; moving costs time, too.
@@ -21,7 +22,7 @@ impl Member {
             if view.able.first() != Some(&self.fabric.name()) {
                 continue;
             }
-            let stages = match decide(&view) {
+            let stages = match decide(&view, self.objective) {
                 Ok(stages) => stages,
                 Err(error) => {
                     tracing::warn!(model = %plan.model, %error, "it can't be spread");
@@ -31,9 +32,11 @@ impl Member {
             if view.latest.is_some_and(|latest| latest.stages == stages) {
                 continue;
             }
-            let number = view.latest.map_or(0, |latest| latest.epoch.number) + 1;
-            let epoch = Epoch { number, leader: self.fabric.name().clone() };
-            tracing::info!(model = %plan.model, epoch = number, ?stages, "spread");
+            let Some(epoch) = Epoch::after(view.latest.map(|latest| &latest.epoch), self.fabric.name()) else {
+                tracing::error!(model = %plan.model, "it was spread too often");
+                continue;
+            };
+            tracing::info!(model = %plan.model, epoch = epoch.number, ?stages, "spread");
             self.tell(*digest, |model| model.spread = Some(Spread { epoch, stages }));
         }
     }
@@ -45,12 +48,13 @@ impl Member {
 }
 
 /// Where the stages should be: where they are, as long as that is possible and good enough.
-fn decide(view: &View<'_>) -> Result<Vec<Stage>, PlaceError> {
-    let best = view.best()?;
+fn decide(view: &View<'_>, objective: Objective) -> Result<Vec<Stage>, PlaceError> {
+    let best = view.best(objective)?;
     let chosen = with_standbys(&best, view);
     let kept = view.now().and_then(|now| {
         let stages = with_standbys(&now, view);
-        (now.interval_us() * WORTH_IT <= best.interval_us() && alone(&stages) <= alone(&chosen)).then_some(stages)
+        (now.cost_us(objective) * WORTH_IT <= best.cost_us(objective) && alone(&stages) <= alone(&chosen))
+            .then_some(stages)
     });
     Ok(kept.unwrap_or(chosen))
 }
@@ -58,31 +62,4 @@ fn decide(view: &View<'_>) -> Result<Vec<Stage>, PlaceError> {
 /// Stages that nobody stands by for.
 fn alone(stages: &[Stage]) -> usize {
     stages.iter().filter(|stage| stage.nodes.len() == 1).count()
-}
-
-/// Gives each stage a second node that has room for it, those that hold most first, since they fit in the fewest places;
-/// the one it had, if it can stay.
-fn with_standbys(placement: &Placement, view: &View<'_>) -> Vec<Stage> {
-    let mut room: Vec<u64> = view.cluster.nodes.iter().map(|node| node.memory_bytes).collect();
-    let mut stages: Vec<Stage> = Vec::new();
-    for stage in &placement.stages {
-        room[stage.node] = room[stage.node].saturating_sub(stage.memory_bytes);
-        let nodes = vec![view.able[stage.node].clone()];
-        stages.push(Stage { fragments: stage.fragments.clone(), nodes });
-    }
-    let mut order: Vec<usize> = (0..stages.len()).collect();
-    order.sort_by_key(|&stage| std::cmp::Reverse(placement.stages[stage].memory_bytes));
-    for index in order {
-        let stage = &stages[index];
-        let needed = held(&view.tasks[stage.fragments.clone()]);
-        let before = view.latest.and_then(|latest| latest.stages.iter().find(|old| old.fragments == stage.fragments));
-        let stood_by = |node: &usize| before.is_some_and(|before| before.nodes.contains(view.able[*node]));
-        let fits = |node: &usize| *node != placement.stages[index].node && room[*node] >= needed;
-        let fitting = || (0..room.len()).filter(fits);
-        if let Some(node) = fitting().find(stood_by).or_else(|| fitting().max_by_key(|node| room[*node])) {
-            room[node] -= needed;
-            stages[index].nodes.push(view.able[node].clone());
-        }
-    }
-    stages
 }

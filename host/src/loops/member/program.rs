@@ -13,7 +13,13 @@ use crate::{
     ports::{Accelerator, Device, Program, Session},
 };
 use async_trait::async_trait;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// After which who waits for nodes is told.
+const WAITING: Duration = Duration::from_secs(10);
 
 /// A cut model, run by whoever holds its parts.
 pub struct SpreadProgram {
@@ -37,6 +43,19 @@ impl Program for SpreadProgram {
 
     fn for_account(self: Arc<Self>, _: &Account) -> Arc<dyn Program> {
         self
+    }
+
+    fn is_ready(&self) -> bool {
+        self.relay.current(&self.digest).is_some()
+    }
+
+    async fn ready(&self) {
+        let mut changes = self.relay.changes();
+        while !self.is_ready() {
+            if tokio::time::timeout(WAITING, changes.changed()).await.is_err() {
+                tracing::warn!(model = %self.digest, "it waits for nodes that hold all of it");
+            }
+        }
     }
 
     fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {

@@ -68,9 +68,9 @@ impl<'a> View<'a> {
     }
 
     /// The best that there is. Where half of the memory is enough, the other half can stand by for other nodes.
-    pub fn best(&self) -> Result<Placement, PlaceError> {
-        let best = place::place(&self.tasks, &self.cluster.halved(), Objective::Throughput);
-        best.or_else(|_| place::place(&self.tasks, &self.cluster, Objective::Throughput))
+    pub fn best(&self, objective: Objective) -> Result<Placement, PlaceError> {
+        let best = place::place(&self.tasks, &self.cluster.halved(), objective);
+        best.or_else(|_| place::place(&self.tasks, &self.cluster, objective))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Rollout, RolloutError, lock};
 use crate::{
     mechanisms::shelf::Incoming,
     nouns::{Content, Digest, HoldBack, Release, ReleaseId, Seal, Sealed},
-    ports::{Artefact, FabricError, Handler, Reach, Service, Serving},
+    ports::{Artefact, FabricError, Handler, Reach, Service, Serving, Urgency},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Orders to a node, by way of any other.
-const RELEASE: Service = Service { name: "release", reach: Reach::Cluster };
+const RELEASE: Service = Service { name: "release", reach: Reach::Cluster, urgency: Urgency::Usual };
 const ORDER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What became of an offer.

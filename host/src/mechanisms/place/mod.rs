@@ -10,6 +10,7 @@ mod exact;
 #[cfg(test)]
 mod tests;
 
+pub use crate::nouns::Objective;
 use crate::nouns::{Fragment, Memory};
 use classes::Classes;
 use std::{cmp::Ordering, ops::Range};
@@ -73,15 +74,6 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// From the row's node to the column's.
     pub links: Vec<Vec<Link>>,
-}
-
-/// What is to be small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objective {
-    /// The slowest of all stages and hand-offs: they work at the same time, each on another request.
-    Throughput,
-    /// The sum of all stages and hand-offs: one request passes through them.
-    Latency,
 }
 
 /// What one node does.

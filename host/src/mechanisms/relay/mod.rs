@@ -4,6 +4,7 @@
 //! them to another node when one is lost. So a request is computed at least once, and answered once.
 
 mod answered;
+mod closing;
 mod credits;
 mod pace;
 mod part;
@@ -15,11 +16,12 @@ pub mod wire;
 use crate::{
     mechanisms::statistics::{Counter, Histogram},
     nouns::{Digest, Epoch, Fault, Plan, Spread},
-    ports::{Fabric, Handler, Reach, Service},
+    ports::{Fabric, Handler, Reach, Service, Urgency},
 };
 use answered::Answered;
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use closing::{CLOSE, Closing};
 use credits::Credits;
 use pace::Pace;
 pub use part::Part;
@@ -30,19 +32,20 @@ use std::{
     hash::{BuildHasher, RandomState},
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 use suspects::Suspects;
 use tokio::sync::{Semaphore, watch};
 use wire::{Call, Outcome};
 
 /// Values between stages come from frames.
-pub const STAGE: Service = Service { name: "stage", reach: Reach::Premises };
+pub const STAGE: Service = Service { name: "stage", reach: Reach::Premises, urgency: Urgency::Usual };
 
 /// Takes whatever is sent, and says that it came.
-pub const PING: Service = Service { name: "ping", reach: Reach::Cluster };
+pub const PING: Service = Service { name: "ping", reach: Reach::Cluster, urgency: Urgency::First };
 
 /// Answers pings.
 pub struct Ping;
@@ -65,6 +68,7 @@ pub struct Relay {
     requests: Requests,
     sessions: Sessions,
     suspects: Suspects,
+    this: Weak<Self>,
     pub pace: Pace,
     /// Ticks when a spread becomes current or its nodes change.
     changed: watch::Sender<u64>,
@@ -80,6 +84,8 @@ pub struct Counts {
     pub compute: Histogram,
     /// A call to the next stage, everything after it included.
     pub pass: Histogram,
+    /// What such a call took beyond what the other node says that it took.
+    pub transfer: Histogram,
     /// Waiting for a credit.
     pub credit: Histogram,
     /// Calls that went to another node after one was lost.
@@ -117,21 +123,23 @@ pub struct Held {
 }
 
 impl Relay {
-    /// A relay that lets so many calls to one node be on their way at once.
-    pub fn new(fabric: Arc<dyn Fabric>, credits: NonZeroUsize) -> Self {
-        Self {
+    /// A relay that lets so many calls to one node be on their way at once, and keeps so much of sessions: states, and
+    /// as much again of what was passed on.
+    pub fn new(fabric: Arc<dyn Fabric>, credits: NonZeroUsize, session_bytes: u64) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
             fabric,
             models: Mutex::default(),
             answered: Answered::default(),
             credits: Credits::new(credits),
             turn: Semaphore::new(1),
             requests: Requests::default(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(session_bytes),
             suspects: Suspects::default(),
+            this: this.clone(),
             pace: Pace::default(),
             changed: watch::Sender::default(),
             counts: Counts::default(),
-        }
+        })
     }
 
     /// Takes part in a spread, or holds more of it than before.
@@ -166,6 +174,7 @@ impl Relay {
     /// Forgets a model; all calls of it are fenced from now on.
     pub fn forget_model(&self, digest: &Digest) {
         self.models().remove(digest);
+        self.sessions.forget(digest);
     }
 
     /// What is held of a model at an epoch.
@@ -192,6 +201,7 @@ impl Relay {
 #[async_trait]
 impl Handler for Relay {
     async fn handle(&self, message: Bytes) -> Bytes {
+        let arrived = Instant::now();
         let (call, values) = match wire::read::<Call>(message) {
             Ok(read) => read,
             Err(error) => {
@@ -203,8 +213,10 @@ impl Handler for Relay {
         let (answer, known) = self
             .answered
             .once(key, async {
-                match self.answer(call, values).await {
-                    Ok(values) => wire::write(&Outcome::Done, &values)
+                let answer = self.answer(call, values).await;
+                let took_us = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+                match answer {
+                    Ok(values) => wire::write(&Outcome::Done { took_us }, &values)
                         .map_err(|error| refusal(&Outcome::Fault(Fault::Invalid(error.to_string())))),
                     Err(Halt::Fault(fault)) => Err(refusal(&Outcome::Fault(fault))),
                     Err(Halt::Fenced) => Err(refusal(&Outcome::Fenced)),

@@ -20,9 +20,8 @@ use std::{
 
 /// How long a request waits where nobody could take it, unless a new spread comes first.
 const AGAIN: Duration = Duration::from_millis(20);
-/// After which a node is asked for a sign of life, and which it has for giving one: a process that is killed says
-/// nothing, and the fabric waits longer.
-const SILENCE: Duration = Duration::from_millis(250);
+/// How long a node that is suspected may take to show that it lives after all.
+const LATE: Duration = Duration::from_secs(10);
 /// How long a node may be silent before it is asked again; twice as long every time.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest that a call may take, whatever its caller says.
@@ -90,11 +89,6 @@ impl Relay {
         self.requests.next()
     }
 
-    /// Forgets a session that began here.
-    pub fn close(&self, digest: &Digest, session: u128) {
-        self.sessions.close(digest, session);
-    }
-
     /// Gives values to whoever runs a stage, and comes back with the outputs of the model.
     fn pass(&self, held: Arc<Held>, ask: Ask, values: Values) -> BoxFuture<'_, Result<Values, Halt>> {
         Box::pin(async move {
@@ -159,9 +153,12 @@ impl Relay {
             turn: ask.turn,
         };
         let message = wire::write(call, values).map_err(|error| Fault::Invalid(error.to_string()))?;
-        let answer = self.send(node, ask, message).await?;
+        let (answer, took) = self.send(node, ask, message).await?;
         match wire::read(answer) {
-            Ok((Outcome::Done, values)) => Ok(values),
+            Ok((Outcome::Done { took_us }, values)) => {
+                self.counts.transfer.record(took.saturating_sub(Duration::from_micros(took_us)));
+                Ok(values)
+            }
             Ok((Outcome::Fault(Fault::DeviceLost) | Outcome::Lost, _)) => Err(Halt::Lost),
             Ok((Outcome::Fault(fault), _)) => Err(fault.into()),
             Ok((Outcome::Fenced, _)) => Err(Halt::Fenced),
@@ -174,17 +171,29 @@ impl Relay {
         }
     }
 
-    /// Asks another node. Where it is busy it is asked again: the credits say that it will have room. Where it is silent
-    /// it is asked again, too: what it has begun it does not do twice, and an answer that was lost it has kept.
-    async fn send(&self, node: &NodeName, ask: Ask, message: Bytes) -> Result<Bytes, Halt> {
+    /// Asks another node, unless somebody finds that it gives no sign of life. The answer, and how long it took.
+    async fn send(&self, node: &NodeName, ask: Ask, message: Bytes) -> Result<(Bytes, Duration), Halt> {
+        tokio::select! {
+            answer = self.insist(node, ask, message) => answer,
+            () = self.suspects.suspected(node) => Err(Halt::Lost),
+        }
+    }
+
+    /// Where a node is busy it is asked again: the credits say that it will have room. Where it is silent it is asked
+    /// again, too: what it has begun it does not do twice, and an answer that was lost it has kept.
+    async fn insist(&self, node: &NodeName, ask: Ask, message: Bytes) -> Result<(Bytes, Duration), Halt> {
         let waiting = Instant::now();
         let _credit = self.credits.take(node, ask.stage, ask.deadline).await.ok_or(Fault::TimedOut)?;
         self.counts.credit.record(waiting.elapsed());
         let mut patience = PATIENCE;
         loop {
-            let until = ask.deadline.min(Instant::now() + patience);
+            let called = Instant::now();
+            let until = ask.deadline.min(called + patience);
             match self.call(node, message.clone(), until).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.suspects.remove(node);
+                    return Ok((answer, called.elapsed()));
+                }
                 Err(FabricError::Busy(_)) => tokio::time::sleep(AGAIN).await,
                 Err(FabricError::Unreachable(_)) => return Err(Halt::Lost),
                 Err(FabricError::TimedOut) if Instant::now() >= ask.deadline => return Err(Fault::TimedOut.into()),
@@ -207,18 +216,39 @@ impl Relay {
         let call = self.fabric.call(node, STAGE, message, until);
         tokio::pin!(call);
         loop {
-            let alive = async {
-                tokio::time::sleep(SILENCE).await;
-                self.fabric.call(node, PING, Bytes::new(), Instant::now() + SILENCE).await.is_ok()
+            let patience = self.suspects.patience(node);
+            let lives = async {
+                tokio::time::sleep(patience).await;
+                self.lives(node, patience).await
             };
             tokio::select! {
                 answer = &mut call => return answer,
-                alive = alive => if !alive {
+                lives = lives => if !lives {
                     self.counts.silent.add(1);
-                    self.suspects.add(node);
+                    self.suspect(node);
                     return Err(FabricError::Unreachable(node.clone()));
                 }
             }
+        }
+    }
+
+    /// Asks a node for a sign of life.
+    async fn lives(&self, node: &NodeName, within: Duration) -> bool {
+        let asked = Instant::now();
+        let answer = self.fabric.call(node, PING, Bytes::new(), asked + within).await;
+        let lives = matches!(answer, Ok(_) | Err(FabricError::Busy(_)));
+        if lives {
+            self.suspects.lives(node, asked.elapsed());
+        }
+        lives
+    }
+
+    /// Suspects a node, and finds out whether it was only slow: then there is more patience with it.
+    fn suspect(&self, node: &NodeName) {
+        let (fresh, relay) = (self.suspects.add(node), self.this.upgrade());
+        if let Some(relay) = relay.filter(|_| fresh) {
+            let node = node.clone();
+            tokio::spawn(async move { relay.lives(&node, LATE).await });
         }
     }
 

@@ -44,8 +44,8 @@ impl Turn {
 /// What becomes of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// The values follow.
-    Done,
+    /// The values follow, after so long.
+    Done { took_us: u64 },
     /// The model can't be run like this, anywhere.
     Fault(Fault),
     /// Nodes have moved on, or this one has not got so far.
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_cut_is_noticed() {
-        let message = write(Outcome::Done, &values()).unwrap();
+        let message = write(Outcome::Done { took_us: 5 }, &values()).unwrap();
         for length in 0..message.len() {
             assert!(read::<Outcome>(message.slice(..length)).is_err(), "{length}");
         }
@@ -154,7 +154,7 @@ mod tests {
         };
         let value = |extents: &str, bytes: &str| {
             forged(&format!(
-                r#"{{"head":"Done","values":[{{"name":"x","element":"FP32","extents":{extents},"bytes":{bytes}}}]}}"#
+                r#"{{"head":"Lost","values":[{{"name":"x","element":"FP32","extents":{extents},"bytes":{bytes}}}]}}"#
             ))
         };
         assert!(value("[4]", "18446744073709551615").contains("cut off"));

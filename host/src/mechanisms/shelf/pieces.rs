@@ -61,17 +61,9 @@ impl Shelf {
         if let Some((total, bytes)) = self.disk.piece(&wanted.digest, wanted.offset, PIECE_BYTES).await {
             return Some(piece(total, &bytes));
         }
-        let last = lock(&self.last).clone().filter(|last| last.digest == wanted.digest);
-        let artefact = match last {
-            Some(last) => last,
-            None => self.placed(&wanted.digest).await?,
-        };
-        let total = artefact.bytes.len() as u64;
-        let begin = wanted.offset.min(total);
-        let end = begin.saturating_add(PIECE_BYTES).min(total);
-        let piece = piece(total, &artefact.bytes[begin as usize..end as usize]);
-        *lock(&self.last) = (end < total).then_some(artefact);
-        Some(piece)
+        let place = lock(&self.places).get(&wanted.digest).cloned()?;
+        let (total, bytes) = self.registry.piece(&place, wanted.offset, PIECE_BYTES).await.ok()?;
+        Some(piece(total, &bytes))
     }
 }
 
