@@ -4,6 +4,7 @@
 //!   Graph ─planner─▶ Draft ─memory, pipelines─▶ Plan ─one submit a run─▶ tensors that stay on the device
 //! ```
 
+mod cells;
 mod chain;
 mod device;
 mod doubt;
