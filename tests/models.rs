@@ -48,8 +48,11 @@ fn check(name: &str, inputs: &[&str], outputs: &[&str], accelerator: &[&str]) {
         let (found, _) = floats(&found.path().join(format!("{output}.npy")));
         assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
-        let error = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0f32, f32::max);
-        assert!(error <= tolerance * largest, "{name} {output}: {error} of {largest}");
+        for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let error = (found - expected).abs();
+            // Written so that what is no number fails.
+            assert!(error <= tolerance * largest, "{name} {output} at {at}: {found} for {expected}, of {largest}");
+        }
     }
 }
 
@@ -114,6 +117,21 @@ fn unet_equals_onnx_runtime() {
 #[test]
 fn resnet50_in_fp16_equals_onnx_runtime() {
     on_both("resnet50_f16", &["input"], &["logits"]);
+}
+
+#[test]
+fn mobilenetv2_in_fp16_equals_onnx_runtime() {
+    on_both("mobilenetv2_f16", &["input"], &["logits"]);
+}
+
+#[test]
+fn yolo_in_fp16_equals_onnx_runtime() {
+    on_both("yolo320_f16", &["images"], &["detections"]);
+}
+
+#[test]
+fn minilm_in_fp16_equals_onnx_runtime() {
+    on_both("minilm_l6_s128_f16", &["input_ids", "attention_mask"], &["last_hidden_state"]);
 }
 
 /// One token, with keys and values as inputs and outputs.

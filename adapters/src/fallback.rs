@@ -1,14 +1,22 @@
-//! Two accelerators: models that the first one lacks an operator of are computed by the second, as the manifest says.
+//! Two accelerators: what the first one does not know is computed by the second, as the manifest says: a model with an
+//! operator that it lacks, or the runs of a model at shapes that it refuses.
 
 use async_trait::async_trait;
 use burst_host::{
-    nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View},
+    nouns::{Account, Fault, Frame, Graph, Signature, Spec, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 use tokio::sync::OnceCell;
 
-/// The first one computes; whole models that it does not know, the second.
+/// Refused shapes of a model that are remembered: there the first one need not be asked again.
+const REFUSED_MAX: usize = 64;
+
+/// The first one computes; what it does not know, the second.
 pub struct Fallback {
     pub first: Arc<dyn Accelerator>,
     /// Its tensors are in host memory.
@@ -48,7 +56,7 @@ impl Accelerator for Fallback {
     async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
         let here = match self.first.load(graph).await {
             Err(Fault::Unsupported(reason)) => {
-                tell(graph, &reason, &*self.second);
+                tracing::warn!(model = graph.name, reason, device = %self.second.describe(), "the fallback computes a model");
                 None
             }
             program => Some(program?),
@@ -59,12 +67,8 @@ impl Accelerator for Fallback {
         };
         let (first, second) = (self.first.clone(), self.second.clone());
         let (graph, there) = (Arc::new(graph.clone()), Arc::new(there));
-        Ok(Arc::new(Placed { first, second, graph, here, there }))
+        Ok(Arc::new(Placed { first, second, graph, here, there, refused: Arc::default() }))
     }
-}
-
-fn tell(graph: &Graph, reason: &str, second: &dyn Accelerator) {
-    tracing::warn!(model = graph.name, reason, device = %second.describe(), "a model is computed by the fallback");
 }
 
 /// A model, and which of the two computes it.
@@ -74,23 +78,41 @@ struct Placed {
     graph: Arc<Graph>,
     /// On the first one, unless that refused it at load.
     here: Option<Arc<dyn Program>>,
-    /// On the second one, from when the first one refused it: at load, or at the shapes of a run.
+    /// On the second one, once the first one refused it: at load, or at the shapes of a run.
     there: Arc<OnceCell<Arc<dyn Program>>>,
+    /// Shapes that the first one refused.
+    refused: Arc<Mutex<VecDeque<Vec<Spec>>>>,
 }
 
 impl Placed {
     /// Everything on the host, then the second one.
-    async fn run_there(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+    async fn run_there(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
         let program = self.there.get_or_try_init(|| self.second.load(&self.graph)).await?;
         let mut host = Vec::with_capacity(inputs.len());
         for input in &inputs {
             host.push(self.first.download(input).await?);
         }
-        program.run(host, deadline).await
+        program.run_told(host, deadline).await
     }
 
-    fn program(&self) -> Option<&Arc<dyn Program>> {
-        self.there.get().or(self.here.as_ref())
+    /// What the first one runs, if it may know these shapes.
+    fn here(&self, specs: &[Spec]) -> Option<&Arc<dyn Program>> {
+        self.here.as_ref().filter(|_| !self.refused().iter().any(|refused| refused == specs))
+    }
+
+    fn refuse(&self, specs: Vec<Spec>, reason: &str) {
+        let mut refused = self.refused();
+        // Guests choose shapes, and must not fill the log.
+        if refused.is_empty() {
+            let (model, device) = (&self.graph.name, self.second.describe());
+            tracing::warn!(model, reason, %device, "the fallback computes a model at some shapes");
+        }
+        refused.truncate(REFUSED_MAX - 1);
+        refused.push_front(specs);
+    }
+
+    fn refused(&self) -> MutexGuard<'_, VecDeque<Vec<Spec>>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,7 +124,7 @@ impl Program for Placed {
     }
 
     fn device(&self) -> &Device {
-        self.program().map_or_else(|| self.second.describe(), |program| program.device())
+        self.here.as_ref().map_or_else(|| self.second.describe(), |program| program.device())
     }
 
     fn for_account(self: Arc<Self>, account: &Account) -> Arc<dyn Program> {
@@ -112,6 +134,7 @@ impl Program for Placed {
             graph: self.graph.clone(),
             here: self.here.as_ref().map(|program| program.clone().for_account(account)),
             there: self.there.clone(),
+            refused: self.refused.clone(),
         })
     }
 
@@ -120,15 +143,18 @@ impl Program for Placed {
     }
 
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        match &self.here {
-            Some(here) if !self.there.initialized() => match here.run(inputs.clone(), deadline).await {
-                Err(Fault::Unsupported(reason)) => {
-                    tell(&self.graph, &reason, &*self.second);
-                    self.run_there(inputs, deadline).await
-                }
-                answer => answer,
-            },
-            _ => self.run_there(inputs, deadline).await,
+        Ok(self.run_told(inputs, deadline).await?.0)
+    }
+
+    async fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
+        let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
+        let Some(here) = self.here(&specs) else { return self.run_there(inputs, deadline).await };
+        match here.run_told(inputs.clone(), deadline).await {
+            Err(Fault::Unsupported(reason)) => {
+                self.refuse(specs, &reason);
+                self.run_there(inputs, deadline).await
+            }
+            answer => answer,
         }
     }
 }
@@ -140,7 +166,7 @@ mod tests {
     use burst_host::{nouns::Element, ports::DeviceKind};
     use std::{num::NonZeroUsize, time::Duration};
 
-    /// Knows no `Relu`, and no `Sqrt` once it runs.
+    /// Knows no `Relu`, and no `Sqrt` of more than two numbers.
     struct Picky(Arc<dyn Accelerator>, Device);
 
     struct PickyProgram(Arc<dyn Program>, Device, bool);
@@ -195,7 +221,8 @@ mod tests {
         }
 
         async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-            if self.2 { Err(refusal("Sqrt")) } else { self.0.run(inputs, deadline).await }
+            let long = inputs[0].spec().shape.elements() > 2;
+            if self.2 && long { Err(refusal("Sqrt")) } else { self.0.run(inputs, deadline).await }
         }
     }
 
@@ -208,25 +235,29 @@ mod tests {
         Arc::new(CpuAccelerator::new(NonZeroUsize::MIN).unwrap())
     }
 
-    /// Runs an operator for two holders, and says what computed it.
-    async fn check(kind: &str, expected: DeviceKind) {
+    /// Runs an operator on two and on three numbers for two holders, one after the other, and says what computed both.
+    async fn check(kind: &str, expected: [DeviceKind; 2]) {
         let both = Fallback { first: picky(), second: cpu() };
         let graph = Sketch::new("one").input("x", Element::Fp32, "N").op(kind, "x", "y").output("y").graph();
         let program = both.load(&graph).await.unwrap();
         for program in [program.clone(), program.for_account(&Account::unlimited())] {
-            let x = Tensor::from_slice(Element::Fp32, [2], &[4.0f32, 0.0]).unwrap();
-            let y = program.run(vec![x], Instant::now() + Duration::from_secs(60)).await.unwrap().remove(0);
-            assert_eq!(both.download(&y).await.unwrap().spec().shape.extents(), [2]);
-            assert_eq!(program.device().kind, expected, "{kind}");
+            // The last ones again: a shape that is refused leaves the others where they are.
+            for count in [2, 3, 3, 2] {
+                let x = Tensor::from_slice(Element::Fp32, [count], &vec![4.0f32; count]).unwrap();
+                let (y, device) = program.run_told(vec![x], Instant::now() + Duration::from_secs(60)).await.unwrap();
+                assert_eq!(both.download(&y[0]).await.unwrap().spec().shape.extents(), [count]);
+                assert_eq!(device.kind, expected[count - 2], "{kind} of {count}");
+            }
+            assert_eq!(program.device().kind, expected[0], "{kind}");
             assert_eq!(program.signature().inputs[0].name, "x");
         }
     }
 
     #[tokio::test]
     async fn a_model_goes_where_it_is_known_and_the_answer_says_so() {
-        check("Abs", DeviceKind::Gpu).await;
-        check("Relu", DeviceKind::Cpu).await;
-        check("Sqrt", DeviceKind::Cpu).await;
+        check("Abs", [DeviceKind::Gpu; 2]).await;
+        check("Relu", [DeviceKind::Cpu; 2]).await;
+        check("Sqrt", [DeviceKind::Gpu, DeviceKind::Cpu]).await;
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use burst_host::{
     mechanisms::session,
     nouns::{Element, Extent, Ledger, Port, Signature, Spec, Tensor},
-    ports::{Accelerator, Program},
+    ports::{Accelerator, Device, Program},
 };
 use half::f16;
 use miette::{IntoDiagnostic, Result, bail, miette};
@@ -43,7 +43,8 @@ pub struct Decode {
 type Values = Vec<(String, Tensor)>;
 
 impl Decode {
-    /// Prints tokens as they come, `count` at most, and gives them all: INT64 `[1, n]`. Each step has `deadline`.
+    /// Prints tokens as they come, `count` at most, and gives them all, INT64 `[1, n]`, and what computed the last.
+    /// Each step has `deadline`.
     pub async fn run(
         &self,
         count: NonZeroUsize,
@@ -51,7 +52,7 @@ impl Decode {
         accelerator: &dyn Accelerator,
         inputs: Values,
         deadline: Duration,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Device)> {
         let text = Text::new(self, program.signature(), inputs)?;
         text.fits(count)?;
         let mut session = session::open(program.clone(), &Ledger::unlimited());
@@ -71,7 +72,8 @@ impl Decode {
             next = vec![token];
         }
         show("\n");
-        Tensor::from_slice(Element::I64, [1, made.len()], &made).into_diagnostic()
+        let tokens = Tensor::from_slice(Element::I64, [1, made.len()], &made).into_diagnostic()?;
+        Ok((tokens, session.device().clone()))
     }
 }
 

@@ -35,7 +35,10 @@ pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<A
         AcceleratorChoice::Auto => match gpu(manifest, None, cache).await {
             Ok(gpu) => with_fallback(gpu, manifest),
             Err(reason) => {
-                tracing::debug!(%reason, "auto is the CPU");
+                match shows_hardware().await {
+                    true => tracing::warn!(%reason, "auto is the CPU: the GPU that is here can't be used"),
+                    false => tracing::debug!(%reason, "auto is the CPU"),
+                }
                 Ok(Arc::new(cpu()?))
             }
         },
@@ -63,6 +66,18 @@ async fn gpu(manifest: &Manifest, device: Option<&str>, cache: Option<&Cache>) -
 #[cfg(not(feature = "gpu"))]
 async fn gpu(_: &Manifest, _: Option<&str>, _: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
     bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no GPU accelerator")
+}
+
+/// Whether a driver shows a GPU, whatever became of opening it.
+#[cfg(feature = "gpu")]
+async fn shows_hardware() -> bool {
+    let looking: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(burst_adapters::gpu::survey(None));
+    looking.await.iter().any(|found| found.hardware)
+}
+
+#[cfg(not(feature = "gpu"))]
+async fn shows_hardware() -> bool {
+    false
 }
 
 fn with_fallback(first: Arc<dyn Accelerator>, manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {

@@ -100,21 +100,20 @@ impl Run {
         // In a cluster as long as it takes this node's rounds go on.
         let (models, program, _rounds) = self.load(deadline).await?;
         if let Some(count) = self.decode.tokens {
-            let device = Some(program.device().clone());
-            let tokens = self.decode.run(count, program, &*models.accelerator, inputs, deadline).await?;
-            return Ok(Answer { outputs: vec![("tokens".into(), tokens)], device, step: None });
+            let (tokens, device) = self.decode.run(count, program, &*models.accelerator, inputs, deadline).await?;
+            return Ok(Answer { outputs: vec![("tokens".into(), tokens)], device: Some(device), step: None });
         }
         let signature = program.signature();
         let specs = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.spec()));
         signature.admits(specs).map_err(|why| miette!(help = format!("the model is {signature}"), "{why}"))?;
         let find = |name: &String| inputs.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor.clone());
         let ordered = signature.inputs.iter().filter_map(|port| find(&port.name)).collect();
-        let tensors = program.run(ordered, Instant::now() + deadline).await.into_diagnostic()?;
+        let (tensors, device) = program.run_told(ordered, Instant::now() + deadline).await.into_diagnostic()?;
         let mut outputs = Vec::new();
         for (port, tensor) in signature.outputs.iter().zip(&tensors) {
             outputs.push((port.name.clone(), models.accelerator.download(tensor).await.into_diagnostic()?));
         }
-        Ok(Answer { outputs, device: Some(program.device().clone()), step: None })
+        Ok(Answer { outputs, device: Some(device), step: None })
     }
 
     /// The model on this machine, or over the cluster that flags name.

@@ -1,11 +1,12 @@
 //! The GPU accelerator: models, products, copies, and what a run costs the host.
 //!
-//!     [BURST_GPU=part-of-a-name] just bench gpu [models] [rates] [copies] [host] [--quick]
+//!     [BURST_GPU=part-of-a-name] just bench gpu [models] [rates] [convolutions] [copies] [host] [--quick]
 //!
-//! Without a name the GPU of this machine is measured, and lavapipe where it has none. The figures of a GPU stand beside
-//! those of PyTorch where the Python of `BURST_PYTHON` has it with CUDA. A build that is carried to another machine finds
+//! Without a name the GPU of this machine is measured, and lavapipe where it has none. Models stand beside ONNX Runtime on
+//! the CPU, and beside PyTorch where the Python of `BURST_PYTHON` has it with CUDA; rates beside what is the faster there. A build that is carried to another machine finds
 //! the repository by `BURST_ROOT`.
 
+mod convolutions;
 // Of this and of the support, each benchmark uses a part.
 #[allow(dead_code)]
 mod models;
@@ -23,8 +24,10 @@ use models::{Loaded, MODELS, ONNX_RUNTIME, onnx_runtime, written};
 use report::{Flags, Report, Row, median};
 use std::{sync::Arc, time::Instant};
 
+/// Larger models than the CPU's benchmark has.
+const LARGE: [&str; 3] = ["vit_b16", "unet", "gpt2_small"];
 /// Models whose graphs leave the batch open.
-const BATCHED: [&str; 2] = ["mobilenetv2", "resnet50"];
+const BATCHED: [&str; 5] = ["mobilenetv2", "resnet50", "yolo320", "minilm_l6_s128", "unet"];
 const BATCH: usize = 32;
 
 fn main() {
@@ -37,6 +40,9 @@ fn main() {
     }
     if flags.wants("rates") {
         rates::measure(&*accelerator, &flags, &mut report);
+    }
+    if flags.wants("convolutions") {
+        convolutions::measure(&*accelerator, &flags, &mut report);
     }
     if flags.wants("copies") {
         rates::copies(&*accelerator, &mut report);
@@ -57,7 +63,8 @@ fn accelerator() -> GpuAccelerator {
 }
 
 fn models(accelerator: &dyn Accelerator, flags: &Flags, report: &mut Report) {
-    for model in MODELS.into_iter().filter(|model| written(model)) {
+    let large = LARGE.into_iter().filter(|_| !flags.quick);
+    for model in MODELS.into_iter().chain(large).filter(|model| written(model)) {
         let start = Instant::now();
         let loaded = Loaded::new(accelerator, model, 1).unwrap();
         loaded.run();
@@ -81,11 +88,10 @@ fn beside(model: &str, loaded: &Loaded<'_>, batch: usize, runs_min: usize, repor
         let metric = format!("model_{model}_ms_b{batch}{suffix}");
         Row { metric, unit: "ms", value: Some(median(&ours)), peer, peer_value, n: ours.len() }
     };
+    report.add(row("", ONNX_RUNTIME, onnx_runtime(model, 2, batch)));
     if let Some(eager) = torch(model, batch, false) {
-        report.add(row("", "PyTorch, CUDA, eager", Some(eager)));
+        report.add(row("_eager", "PyTorch, CUDA, eager", Some(eager)));
         report.add(row("_compiled", "PyTorch, CUDA, compiled", torch(model, batch, true)));
-    } else {
-        report.add(row("", ONNX_RUNTIME, onnx_runtime(model, 2, batch)));
     }
 }
 

@@ -216,15 +216,15 @@ def head(net, x, channels, cells):
     box = silu(net, silu(net, x, channels, 64, 3), 64, 64, 3)
     kind = silu(net, silu(net, x, channels, 80, 3), 80, 80, 3)
     both = concat(net, net.conv(box, 64, 64, gain=SILU), net.conv(kind, 80, 80, gain=SILU))
-    return net.op("Reshape", both, net.integers(1, 144, cells * cells))
+    return net.op("Reshape", both, net.integers(-1, 144, cells * cells))
 
 
 def corners(net, bins):
     """Expected distance to each side (Li et al., "Generalized Focal Loss", 2020), as centre and size."""
-    bins = net.op("Transpose", net.op("Reshape", bins, net.integers(1, 4, 16, 2100)), perm=[0, 2, 1, 3])
+    bins = net.op("Transpose", net.op("Reshape", bins, net.integers(-1, 4, 16, 2100)), perm=[0, 2, 1, 3])
     chances = net.op("Softmax", bins, axis=1)
     distance = net.constant(np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1))
-    sides = net.op("Reshape", net.op("Conv", chances, distance), net.integers(1, 4, 2100))
+    sides = net.op("Reshape", net.op("Conv", chances, distance), net.integers(-1, 4, 2100))
     before, after = net.op("Split", sides, net.integers(2, 2), outputs=2, axis=1)
     places, strides = anchors()
     place = net.constant(places)
@@ -313,14 +313,14 @@ def gelu(net, x):
 
 def attend(net, x, hidden, tokens, width, heads):
     def split(perm):
-        y = net.op("Reshape", net.linear(x, width, width), net.integers(1, tokens, heads, width // heads))
+        y = net.op("Reshape", net.linear(x, width, width), net.integers(-1, tokens, heads, width // heads))
         return net.op("Transpose", y, perm=perm)
 
     query, key, value = split([0, 2, 1, 3]), split([0, 2, 3, 1]), split([0, 2, 1, 3])
     scores = net.op("Div", net.op("MatMul", query, key), net.floats((width // heads) ** 0.5))
     chances = net.op("Softmax", net.op("Add", scores, hidden) if hidden else scores, axis=-1)
     mixed = net.op("Transpose", net.op("MatMul", chances, value), perm=[0, 2, 1, 3])
-    return net.linear(net.op("Reshape", mixed, net.integers(1, tokens, width)), width, width)
+    return net.linear(net.op("Reshape", mixed, net.integers(-1, tokens, width)), width, width)
 
 
 def gpt2_l8_c64(net):
@@ -387,10 +387,15 @@ def halved(name, build):
 
     def half(net):
         model = build(net)
+        # Scales are FP32 whatever is resized.
+        scales = {node.input[2] for node in model.graph.node if node.op_type == "Resize"}
         for constant in model.graph.initializer:
-            if constant.data_type == TensorProto.FLOAT:
+            if constant.data_type == TensorProto.FLOAT and constant.name not in scales:
                 array = np.clip(numpy_helper.to_array(constant), -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
                 constant.CopyFrom(numpy_helper.from_array(array, constant.name))
+        for attribute in (a for node in model.graph.node if node.op_type == "Cast" for a in node.attribute):
+            if attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.FLOAT16
         for value in [*model.graph.input, *model.graph.output]:
             if value.type.tensor_type.elem_type == TensorProto.FLOAT:
                 value.type.tensor_type.elem_type = TensorProto.FLOAT16
@@ -402,7 +407,8 @@ def halved(name, build):
 
 
 MODELS = [mobilenetv2, resnet50, yolo320, yolo320_nms, minilm_l6_s128, vit_b16, unet, gpt2_l8_c64, gpt2_small]
-MODELS += [halved(f"{build.__name__}_f16", build) for build in (resnet50, vit_b16, unet, gpt2_small)]
+HALVED = [mobilenetv2, resnet50, yolo320, minilm_l6_s128, vit_b16, unet, gpt2_small]
+MODELS += [halved(f"{build.__name__}_f16", build) for build in HALVED]
 MODELS = {build.__name__: build for build in MODELS}
 
 

@@ -123,7 +123,7 @@ fn extents_of(port: &Port) -> Vec<usize> {
 }
 
 /// Seconds of a run when many are submitted one after the other, and how many were.
-fn seconds_a_run(accelerator: &dyn Accelerator, graph: &Graph) -> (f64, usize) {
+pub fn seconds_a_run(accelerator: &dyn Accelerator, graph: &Graph) -> (f64, usize) {
     let (program, inputs) = loaded(accelerator, graph);
     let run = |runs: usize| {
         let start = Instant::now();

@@ -1,6 +1,7 @@
 //! Kernel families: how the invocations of a device come by what they share, and what that makes of products.
 
 use super::{kernels::Shader, tuning::Choice};
+use burst_host::nouns::Element;
 use wgpu::Features;
 
 /// How invocations share what they load.
@@ -41,6 +42,15 @@ impl Target {
         self.choice.family == Family::Shared && self.subgroups
     }
 
+    /// Whether attention of so many queries, of all heads, is computed in one pass over the keys. Of few, products in
+    /// tiles are the faster way; of halves, those of cooperative matrices always are.
+    pub fn attends(&self, element: Element, queries: usize) -> bool {
+        match self.choice.family {
+            Family::Shared => queries >= BUSY_QUERIES && !(element == Element::Fp16 && self.cooperates()),
+            Family::Apart | Family::Together => queries >= LONG_QUERIES,
+        }
+    }
+
     /// The same without cooperative matrices.
     pub fn uncooperative(self) -> Self {
         Self { cooperative: false, ..self }
@@ -51,6 +61,11 @@ impl Target {
         self.choice.family == Family::Shared && self.cooperative
     }
 }
+
+/// Four for each lane of a large GPU; not measured on one.
+const BUSY_QUERIES: usize = 65_536;
+/// Measured on lavapipe: MiniLM's 1,536 are slower in one pass by a twentieth, ViT's 2,364 are not.
+const LONG_QUERIES: usize = 2_048;
 
 /// What cooperative matrices of halves take.
 const COOPERATION: Features =

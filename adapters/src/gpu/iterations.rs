@@ -56,7 +56,9 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         // Words of an element, axes, halvings, a block.
         Shader::Candidates | Shader::Gather | Shader::LocateElements => (1, 0),
         Shader::Random | Shader::Reverse | Shader::Scan => (1, 0),
-        Shader::Select | Shader::Strided | Shader::View => (2, 0),
+        Shader::Select | Shader::Strided => (2, 0),
+        // Components, channels, elements of a word.
+        Shader::View => (6, 0),
         // The elements of the largest tensor are a few hundred for each invocation.
         Shader::GridSample | Shader::Pointwise(_) => (4, 0),
         Shader::Arg(_) | Shader::Cumulate(_) | Shader::Fold(_) | Shader::LocateRows => (1, p(1)),

@@ -1,12 +1,7 @@
 //! Shaders and the pipelines made of them, each compiled once.
 
-use super::{family::Family, stored::Stored};
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-};
+use super::{cells::Cells, family::Family, stored::Stored};
+use std::{borrow::Cow, sync::Arc};
 
 /// A shader: plain WGSL, the shared parts first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -255,7 +250,7 @@ impl Shader {
             Self::Rotary => &[GRID, include_str!("shaders/rotary.wgsl")],
             Self::LinearAttention => &[GRID, include_str!("shaders/linear_attention.wgsl")],
             Self::Cache => &[GRID, include_str!("shaders/cache.wgsl")],
-            Self::View => &[GRID, include_str!("shaders/view.wgsl")],
+            Self::View => &[GRID, ROUND16, include_str!("shaders/view.wgsl")],
             Self::Volume => &[include_str!("shaders/volume.wgsl")],
             Self::GridSample => &[GRID, include_str!("shaders/grid_sample.wgsl")],
             Self::RoiAlign => &[GRID, include_str!("shaders/roi_align.wgsl")],
@@ -326,12 +321,12 @@ pub struct Kernels {
     stored: Option<Arc<Stored>>,
 }
 
-/// Each made once, by who needs it first; who needs the same one waits, who needs another one does not.
-struct Cells<K, V>(Mutex<HashMap<K, Arc<OnceLock<V>>>>);
+/// Pipelines that are kept: guests can think of new kernels without end. What a plan needs stays with it.
+pub const PIPELINES_MAX: usize = 1024;
 
 impl Kernels {
     pub fn new(device: wgpu::Device, family: Family, stored: Option<Arc<Stored>>) -> Self {
-        Self { device, family, modules: Cells::new(), pipelines: Cells::new(), stored }
+        Self { device, family, modules: Cells::new(usize::MAX), pipelines: Cells::new(PIPELINES_MAX), stored }
     }
 
     /// Those of another family, on the same device.
@@ -353,9 +348,6 @@ impl Kernels {
 
     fn compile(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
         let module = self.module(kernel.shader);
-        if let Some(stored) = &self.stored {
-            stored.note();
-        }
         let constants: Vec<_> = kernel.constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&format!("{:?}", kernel.shader)),
@@ -363,7 +355,7 @@ impl Kernels {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
-            cache: self.stored.as_deref().map(Stored::cache),
+            cache: self.stored.as_deref().and_then(Stored::cache),
         })
     }
 
@@ -375,22 +367,5 @@ impl Kernels {
             })
         };
         self.modules.get(&shader, make)
-    }
-}
-
-impl<K: Clone + Eq + Hash, V: Clone> Cells<K, V> {
-    fn new() -> Self {
-        Self(Mutex::default())
-    }
-
-    fn get(&self, key: &K, make: impl FnOnce() -> V) -> V {
-        let cell = {
-            let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match cells.get(key) {
-                Some(cell) => cell.clone(),
-                None => cells.entry(key.clone()).or_default().clone(),
-            }
-        };
-        cell.get_or_init(make).clone()
     }
 }

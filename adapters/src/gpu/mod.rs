@@ -4,6 +4,7 @@
 //!   Graph ─planner─▶ Draft ─memory, pipelines─▶ Plan ─one submit a run─▶ tensors that stay on the device
 //! ```
 
+mod cells;
 mod chain;
 mod device;
 mod doubt;
@@ -22,9 +23,11 @@ mod lower;
 mod memory;
 mod model;
 mod node;
+mod pattern;
 mod places;
 mod plan;
 mod planner;
+mod planning;
 mod product;
 mod program;
 mod recent;

@@ -37,7 +37,7 @@ impl GpuModel {
         let program = GpuProgram::load(gpu, memory, graph.clone()).await?;
         program.gpu.kernels.keep();
         let signature = program.signature.clone();
-        let (bytes, loaded) = (account.bytes.clone(), Mutex::new(Arc::new(program)));
+        let (bytes, loaded) = (account.bytes.clone(), Mutex::new(program));
         Ok(Self { source: Arc::new(Source { lasting, graph, account: bytes, signature, loaded }), account })
     }
 
@@ -57,7 +57,7 @@ impl Source {
         let mut loaded = self.loaded.lock().await;
         if !Arc::ptr_eq(&loaded.gpu, &gpu) {
             let memory = gpu.memory(&self.account);
-            *loaded = Arc::new(GpuProgram::load(gpu, memory, self.graph.clone()).await?);
+            *loaded = GpuProgram::load(gpu, memory, self.graph.clone()).await?;
         }
         Ok(loaded.clone())
     }

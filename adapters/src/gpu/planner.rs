@@ -95,6 +95,7 @@ impl Planner {
         let tasks = match task {
             Task::Op(op) => self.op(op)?,
             Task::Round(round) => round.next(self)?,
+            Task::Pattern(pattern) => pattern.next(self)?,
         };
         self.spelled += tasks.len();
         if self.spelled > SPELLED_MAX {

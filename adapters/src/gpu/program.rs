@@ -5,7 +5,10 @@ use super::{
     fold::Folds,
     lower,
     memory::{Block, Memory},
+    pattern,
+    planning::{Planning, off_reactor},
     recent::Recent,
+    task::Task,
     trail::{RECENT_MAX, Start, Then, Trail},
     transfer,
     weights::Weights,
@@ -27,12 +30,15 @@ pub struct GpuProgram {
     /// For weights and plans.
     pub(super) memory: Memory,
     pub(super) graph: Arc<Graph>,
+    /// All that it does.
+    pub(super) tasks: Vec<Task>,
     pub(super) weights: Weights,
     pub(super) folds: Arc<Folds>,
     pub(super) signature: Signature,
     /// Inputs whose numbers decide over shapes; learned from the first plan.
     by_value: Mutex<BTreeSet<usize>>,
     trails: Recent<Key, Trail>,
+    planning: Planning,
 }
 
 /// What a trail was made for.
@@ -45,18 +51,24 @@ pub(super) struct Key {
 
 impl GpuProgram {
     /// Checks that every operator is known here, and makes the plan of a graph whose extents are.
-    pub async fn load(gpu: Arc<Gpu>, memory: Memory, graph: Arc<Graph>) -> Result<Self, Fault> {
+    pub async fn load(gpu: Arc<Gpu>, memory: Memory, graph: Arc<Graph>) -> Result<Arc<Self>, Fault> {
         supported(&graph.ops)?;
+        off_reactor(move || async move { Self::prepared(gpu, memory, graph).await.map(Arc::new) }).await
+    }
+
+    async fn prepared(gpu: Arc<Gpu>, memory: Memory, graph: Arc<Graph>) -> Result<Self, Fault> {
         let folds = Arc::new(Folds::new(gpu.binding_max(), &graph));
         let mut program = Self {
             gpu,
             memory,
             signature: graph.signature(),
+            tasks: pattern::tasks(&graph),
             graph,
             weights: Weights::default(),
             folds,
             by_value: Mutex::default(),
             trails: Recent::new(RECENT_MAX),
+            planning: Planning::default(),
         };
         if let Some(specs) = fixed(&program.graph.inputs) {
             program.prepare(specs).await?;
@@ -83,18 +95,40 @@ impl GpuProgram {
         self.by_value.lock().unwrap_or_else(PoisonError::into_inner).insert(input)
     }
 
-    async fn trail(&self, inputs: &[Tensor]) -> Result<Arc<Trail>, Fault> {
+    async fn trail(self: &Arc<Self>, inputs: &[Tensor], deadline: Instant) -> Result<Arc<Trail>, Fault> {
         loop {
             let wanted = self.by_value.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let key = self.key(inputs, &wanted).await?;
-            if let Some(trail) = self.trails.get(&key) {
+            let (program, own) = (self.clone(), key.clone());
+            let begin = move || async move { program.begin(own).await };
+            if let Some(trail) = self.planning.plan(deadline, || self.trails.get(&key).map(Some), begin).await? {
                 return Ok(trail);
             }
-            match Trail::first(self, &key).await? {
-                Start::Made(trail) => return Ok(self.trails.keep(key, *trail)),
-                Start::NeedsInput(index) => drop(self.needs(index)),
+        }
+    }
+
+    /// Makes a trail; `None` where an input turns out to decide over shapes.
+    async fn begin(&self, key: Key) -> Result<Option<Arc<Trail>>, Fault> {
+        match Trail::first(self, &key).await? {
+            Start::Made(trail) => Ok(Some(self.trails.keep(key, *trail))),
+            Start::NeedsInput(index) => {
+                self.needs(index);
+                Ok(None)
             }
         }
+    }
+
+    /// The trail that goes on behind a stop with these numbers.
+    async fn further(
+        self: &Arc<Self>,
+        trail: &Arc<Trail>,
+        numbers: Tensor,
+        deadline: Instant,
+    ) -> Result<Arc<Trail>, Fault> {
+        let contents = numbers.contents().cloned().unwrap_or_default();
+        let (program, behind, own) = (self.clone(), trail.clone(), contents.clone());
+        let next = move || async move { behind.next(&program, own).await };
+        self.planning.plan(deadline, || trail.known(&contents), next).await
     }
 
     async fn key(&self, inputs: &[Tensor], wanted: &BTreeSet<usize>) -> Result<Key, Fault> {
@@ -139,7 +173,7 @@ fn supported(ops: &[Op]) -> Result<(), Fault> {
 impl GpuProgram {
     /// Computes every output, into `memory`; counts as one of `runs` until the device has done it.
     pub async fn run(
-        &self,
+        self: &Arc<Self>,
         inputs: &[Tensor],
         deadline: Instant,
         memory: &Memory,
@@ -147,7 +181,7 @@ impl GpuProgram {
     ) -> Result<Vec<Tensor>, Fault> {
         self.signature.fits(inputs)?;
         in_time(deadline)?;
-        let mut trail = self.trail(inputs).await?;
+        let mut trail = self.trail(inputs, deadline).await?;
         let mut given = self.blocks(inputs, memory).await?;
         for _ in 0..STOPS_MAX {
             in_time(deadline)?;
@@ -156,10 +190,10 @@ impl GpuProgram {
             self.gpu.launch(flight);
             match &trail.then {
                 Then::End(outputs) => return Ok(outputs.iter().map(|output| output.of(&computed)).collect()),
-                Then::Read(stop) => {
+                Then::Read(_) => {
                     let numbers = transfer::download(&self.gpu, &computed[0]).await?;
                     given = self.blocks(&computed[1..], memory).await?;
-                    trail = stop.next(self, numbers).await?;
+                    trail = self.further(&trail, numbers, deadline).await?;
                 }
             }
         }

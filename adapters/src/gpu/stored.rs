@@ -4,8 +4,13 @@ use super::entry::Entry;
 use burst_host::{mechanisms::cache::Cache, nouns::Digest};
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
+
+/// Kernels that go into the driver's cache in one life of a device: nothing is ever taken out of it.
+pub const KERNELS_MAX: usize = 4096;
+/// Of what is written: an entry that grew from start to start is left as it was.
+pub const ENTRY_MAX_BYTES: usize = 64 << 20;
 
 /// The driver's cache of one device, and its entry on disk.
 pub struct Stored {
@@ -13,6 +18,8 @@ pub struct Stored {
     entry: Entry,
     /// Whether something was compiled since it was written.
     changed: AtomicBool,
+    /// Kernels that were compiled.
+    compiled: AtomicUsize,
     /// What is on disk: most of the time nothing new is in the cache.
     written: Mutex<Option<Digest>>,
 }
@@ -34,16 +41,14 @@ impl Stored {
             })
         };
         let written = Mutex::new(data.as_deref().map(Digest::of));
-        Some(Arc::new(Self { cache, entry, changed: AtomicBool::new(false), written }))
+        Some(Arc::new(Self { cache, entry, changed: AtomicBool::new(false), compiled: AtomicUsize::new(0), written }))
     }
 
-    pub fn cache(&self) -> &wgpu::PipelineCache {
-        &self.cache
-    }
-
-    /// Notes that a kernel was compiled.
-    pub fn note(&self) {
-        self.changed.store(true, Relaxed);
+    /// The cache for the next kernel that is compiled, as long as there is room.
+    pub fn cache(&self) -> Option<&wgpu::PipelineCache> {
+        let room = self.compiled.fetch_add(1, Relaxed) < KERNELS_MAX;
+        self.changed.fetch_or(room, Relaxed);
+        room.then_some(&self.cache)
     }
 
     /// Writes what is new, off the reactor; without waiting.
@@ -55,7 +60,7 @@ impl Stored {
     }
 
     fn write(&self) {
-        let Some(data) = self.cache.get_data() else { return };
+        let Some(data) = self.cache.get_data().filter(|data| data.len() <= ENTRY_MAX_BYTES) else { return };
         let digest = Digest::of(&data);
         // One at a time: the last one to write has everything.
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,12 @@
 //! What a walk has still to do. Control flow is spelled out on the way: a branch as its operators, a loop as the
 //! operators of a round and the loop again.
 
-use super::lower::{self, rounds::Round};
-use burst_host::nouns::{Graph, Op};
-use std::collections::BTreeSet;
+use super::{
+    lower::{self, rounds::Round},
+    pattern::Pattern,
+};
+use burst_host::nouns::Op;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The next thing to do.
 #[derive(Clone)]
@@ -11,11 +14,8 @@ pub enum Task {
     Op(Op),
     /// A loop before its next round.
     Round(Box<Round>),
-}
-
-/// All that a graph does.
-pub fn of(graph: &Graph) -> Vec<Task> {
-    graph.ops.iter().cloned().map(Task::Op).collect()
+    /// Several operators that one kernel may compute.
+    Pattern(Arc<Pattern>),
 }
 
 impl Task {
@@ -23,6 +23,7 @@ impl Task {
     pub fn used<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
         match self {
             Self::Op(op) => used(std::slice::from_ref(op), names),
+            Self::Pattern(pattern) => used(&pattern.ops, names),
             Self::Round(round) => {
                 names.extend(round.names());
                 used(std::slice::from_ref(round.op()), names);
@@ -31,7 +32,7 @@ impl Task {
     }
 }
 
-fn used<'a>(ops: &'a [Op], names: &mut BTreeSet<&'a str>) {
+pub fn used<'a>(ops: &'a [Op], names: &mut BTreeSet<&'a str>) {
     for op in ops {
         names.extend(op.inputs.iter().map(String::as_str));
         for graph in lower::branches(op) {

@@ -8,6 +8,7 @@ mod faults;
 mod fuse;
 mod lavapipe;
 mod linear_attention;
+mod pattern;
 mod products;
 mod quantised;
 mod random;
@@ -16,6 +17,7 @@ mod recurrent;
 mod rounds;
 mod rows;
 mod scatter;
+mod shapes;
 mod signal;
 mod slices;
 mod spatial;
@@ -34,7 +36,8 @@ use crate::{
 };
 use burst_host::{
     nouns::{
-        Attribute, Colour, ColourSpace, Element, Fault, Fit, Frame, Layout, PixelFormat, Port, Rectangle, Tensor, View,
+        Attribute, Colour, ColourSpace, Element, Fault, Fit, Frame, Layout, Matrix, PixelFormat, Port, Range,
+        Rectangle, Tensor, View,
     },
     ports::Accelerator,
 };
@@ -161,26 +164,42 @@ fn longs(values: &[i64]) -> Attribute {
     Attribute::Ints(values.into())
 }
 
-/// Every format, fit, layout, colour and element, beside the CPU's view.
+/// Every format, colour space, fit, crop, layout, colour and element, beside the CPU's view.
 #[tokio::test]
 async fn views_equal_those_of_the_cpu() {
     let Some(accelerator) = open("llvmpipe").await else { return };
-    let crop = Rectangle { left: 3, top: 5, width: 29, height: 17 };
     for format in [PixelFormat::Nv12, PixelFormat::I420, PixelFormat::Rgb8, PixelFormat::Grey8] {
-        let frame = frame(format);
-        for (fit, layout, colour, element, crop) in [
-            (Fit::Letterbox, Layout::Nchw, Colour::Rgb, Element::Fp32, None),
-            (Fit::Stretch, Layout::Nhwc, Colour::Bgr, Element::U8, Some(crop)),
-            (Fit::Letterbox, Layout::Nhwc, Colour::Grey, Element::Fp16, Some(crop)),
-            (Fit::Stretch, Layout::Nchw, Colour::Grey, Element::U8, None),
-        ] {
-            let (scale, bias) = ([0.5, 1.0, 0.25], [1.0, -3.0, 0.0]);
-            let view = View { crop, width: 31, height: 22, fit, layout, colour, element, scale, bias };
-            let found = accelerator.view(&frame, &view).await.unwrap();
-            let found = accelerator.download(&found).await.unwrap();
-            close(&found, &cpu::view::view(&frame, &view).unwrap(), &format!("{format:?} {view:?}"));
+        for matrix in [Matrix::Bt601, Matrix::Bt709] {
+            for range in [Range::Limited, Range::Full] {
+                let frame = Frame { colour: ColourSpace { matrix, range }, ..frame(format) };
+                for view in views() {
+                    let found = accelerator.view(&frame, &view).await.unwrap();
+                    let found = accelerator.download(&found).await.unwrap();
+                    let what = format!("{format:?} {matrix:?} {range:?} {view:?}");
+                    close(&found, &cpu::view::view(&frame, &view).unwrap(), &what);
+                }
+            }
         }
     }
+}
+
+/// Of two sizes: words hold parts of several planes in the one, none of several in the other.
+fn views() -> Vec<View> {
+    let crops = [None, Some(Rectangle { left: 3, top: 5, width: 29, height: 17 })];
+    let (scale, bias) = ([0.5, 1.0, 0.25], [1.0, -3.0, 0.0]);
+    let mut views = Vec::new();
+    for (crop, (width, height)) in crops.into_iter().zip([(31, 22), (24, 20)]) {
+        for fit in [Fit::Letterbox, Fit::Stretch] {
+            for layout in [Layout::Nchw, Layout::Nhwc] {
+                for colour in [Colour::Rgb, Colour::Bgr, Colour::Grey] {
+                    for element in [Element::Fp32, Element::Fp16, Element::U8] {
+                        views.push(View { crop, width, height, fit, layout, colour, element, scale, bias });
+                    }
+                }
+            }
+        }
+    }
+    views
 }
 
 fn frame(format: PixelFormat) -> Frame {

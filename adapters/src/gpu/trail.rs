@@ -8,7 +8,7 @@ use super::{
     planner::{Halt, Placed, Planner, Value},
     program::{GpuProgram, Key},
     recent::Recent,
-    task::{self, Task},
+    task::Task,
 };
 use burst_host::nouns::{Fault, Graph, Spec, Tensor};
 use bytes::Bytes;
@@ -90,6 +90,19 @@ impl Trail {
         }
     }
 
+    /// The trail behind this one for these numbers, if it was made lately.
+    pub fn known(&self, numbers: &Bytes) -> Option<Arc<Self>> {
+        if let Then::Read(stop) = &self.then { stop.next.get(numbers) } else { None }
+    }
+
+    /// Makes the trail behind this one for these numbers.
+    pub async fn next(&self, program: &GpuProgram, numbers: Bytes) -> Result<Arc<Self>, Fault> {
+        match &self.then {
+            Then::Read(stop) => stop.next(program, numbers).await,
+            Then::End(_) => Err(Fault::Invalid("nothing comes after the end of a run".into())),
+        }
+    }
+
     /// From the inputs of the graph on.
     pub async fn first(program: &GpuProgram, key: &Key) -> Result<Start, Fault> {
         let graph = &program.graph;
@@ -101,7 +114,7 @@ impl Trail {
         for (index, contents) in &key.values {
             planner.known(&graph.inputs[*index].name, host(&key.specs[*index], contents)?);
         }
-        match Self::walk(program, planner, graph.inputs.len(), task::of(graph), BTreeMap::new())? {
+        match Self::walk(program, planner, graph.inputs.len(), program.tasks.clone(), BTreeMap::new())? {
             // Storage n of a draft is input n.
             Walked::Needs(storage) if storage < graph.inputs.len() => Ok(Start::NeedsInput(storage)),
             walked => Ok(Start::Made(Box::new(walked.finish(program).await?))),
@@ -145,12 +158,7 @@ impl Trail {
 }
 
 impl Stop {
-    /// The trail for these numbers.
-    pub async fn next(&self, program: &GpuProgram, numbers: Tensor) -> Result<Arc<Trail>, Fault> {
-        let contents = numbers.contents().cloned().unwrap_or_default();
-        if let Some(trail) = self.next.get(&contents) {
-            return Ok(trail);
-        }
+    async fn next(&self, program: &GpuProgram, contents: Bytes) -> Result<Arc<Trail>, Fault> {
         let mut known = self.known.clone();
         for (name, spec) in &self.asked {
             known.insert(name.clone(), host(spec, &contents)?);

@@ -2,17 +2,18 @@
 
 use super::{
     device::Gpu,
+    draft::Draft,
     kernels::{Kernel, Shader},
-    lower::pointwise::{Link, chain, code},
     memory::{Block, Memory},
     plan::Plan,
-    planner::{Halt, Node, Planner, Value, grid},
+    planner::{Halt, Placed, Planner, Value, grid},
+    planning::off_reactor,
     recent::Recent,
     transfer,
     weights::Weights,
 };
 use crate::cpu::view::{Mix, Taps, check, placement, planes};
-use burst_host::nouns::{Account, Element, Fault, Frame, Layout, Op, Rectangle, Spec, Tensor, View};
+use burst_host::nouns::{Account, Element, Fault, Frame, Layout, Rectangle, ShapeError, Spec, Tensor, View};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Views {
     }
 
     /// The view of a frame, on the device.
-    pub async fn view(&self, gpu: &Gpu, memory: &Memory, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+    pub async fn view(&self, gpu: &Arc<Gpu>, memory: &Memory, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
         // Frames and plans are the house's: guests share them.
         let shared = gpu.memory(&Account::unlimited().bytes);
         let spec = view.spec()?;
@@ -58,7 +59,7 @@ impl Views {
         let plan = match self.plans.get(&key) {
             Some(plan) => plan,
             None => {
-                let plan = sketch.plan(gpu, &shared, &key).await?;
+                let plan = sketch.plan(gpu, &key).await?;
                 self.plans.keep(key, plan)
             }
         };
@@ -135,51 +136,49 @@ impl<'a> Sketch<'a> {
         words
     }
 
-    async fn plan(&self, gpu: &Gpu, memory: &Memory, key: &Key) -> Result<Plan, Fault> {
-        let mut planner = Planner::new(1, gpu.target, Arc::default());
-        let bytes = Spec::new(Element::U8, [key.bytes]).map_err(|error| Fault::TooLarge(error.to_string()))?;
-        let storage = planner.input(bytes.clone());
-        planner.give("pixels", bytes, storage);
-        let draft = self.draft(&mut planner, key);
-        let (spec, storage) = draft.map_err(|halt| match halt {
-            Halt::Fault(fault) => fault,
-            Halt::Needs(_) => Fault::Invalid("a view depends on nothing but its frame".into()),
-        })?;
-        planner.draft.outputs.push((spec, storage));
-        planner.draft.finish(gpu, memory, &Weights::default()).await
+    /// Compiles off the reactor; the plan is the house's, as the frames are.
+    async fn plan(&self, gpu: &Arc<Gpu>, key: &Key) -> Result<Plan, Fault> {
+        let draft = self.draft(gpu, key).map_err(Halt::fault)?;
+        let gpu = gpu.clone();
+        let finish = move || async move {
+            let memory = gpu.memory(&Account::unlimited().bytes);
+            draft.finish(&gpu, &memory, &Weights::default()).await
+        };
+        off_reactor(finish).await
     }
 
-    fn draft(&self, planner: &mut Planner, key: &Key) -> Result<(Spec, usize), Halt> {
-        let op = Op::identity("pixels".into(), "view".into());
-        let node = Node { op: &op, opset: 1, inputs: vec![planner.values["pixels"].clone()] };
-        let pixels = planner.place(node.input(0))?;
+    /// One dispatch.
+    fn draft(&self, gpu: &Gpu, key: &Key) -> Result<Draft, Halt> {
+        let too_large = |error: ShapeError| Fault::TooLarge(error.to_string());
+        let mut planner = Planner::new(1, gpu.target, Arc::default());
+        let bytes = Spec::new(Element::U8, [key.bytes]).map_err(too_large)?;
+        let pixels = Placed { storage: planner.input(bytes.clone()), spec: bytes };
         let (words, ..) = self.taps();
-        let table = Tensor::from_slice(Element::U32, [words.len()], &words);
-        let table = table.map_err(|error| Fault::TooLarge(error.to_string()))?;
+        let table = Tensor::from_slice(Element::U32, [words.len()], &words).map_err(too_large)?;
         let taps = planner.place(&Value::Known(table))?;
-        let spec = Spec { element: Element::Fp32, shape: key.spec.shape.clone() };
-        let kernel = Kernel::new(
-            Shader::View,
-            [
-                ("NHWC", u32::from(self.view.layout == Layout::Nhwc)),
-                ("COMPONENTS", self.mix.inputs as u32),
-                ("CHANNELS", self.view.colour.channels() as u32),
-            ],
-        );
-        let groups = grid(self.view.width as usize * self.view.height as usize);
-        let floats = planner.dispatch(kernel, key.parameters.clone(), &[&pixels, &taps], spec, groups)?;
-        // A byte is rounded and cut.
-        let links = match self.view.element {
-            Element::U8 => {
-                vec![Link::number(code::ADD, 0.5), Link::number(code::MAX, 0.0), Link::number(code::MIN, 255.0)]
-            }
-            _ => Vec::new(),
-        };
-        let result = match self.view.element {
-            Element::Fp32 => floats,
-            element => chain(planner, &node, &floats, &links, element)?,
-        };
-        Ok((result.spec, result.storage))
+        let (kernel, invocations) = self.kernel(key.spec.element);
+        let reads = [&pixels, &taps];
+        let result = planner.dispatch(kernel, key.parameters.clone(), &reads, key.spec.clone(), grid(invocations))?;
+        planner.draft.outputs.push((result.spec, result.storage));
+        Ok(planner.draft)
+    }
+
+    /// What makes words of such elements, and how many invocations do.
+    fn kernel(&self, element: Element) -> (Kernel, usize) {
+        let (pixels, channels) = (self.view.width as usize * self.view.height as usize, self.view.colour.channels());
+        let share = element.size().map_or(1, |bytes| 4 / bytes.clamp(1, 4));
+        // One channel lies the same in both.
+        let inside = self.view.layout == Layout::Nhwc || channels == 1;
+        let whole = inside || pixels.is_multiple_of(share);
+        let constants = [
+            ("NHWC", u32::from(inside)),
+            ("COMPONENTS", self.mix.inputs as u32),
+            ("CHANNELS", channels as u32),
+            ("SHARE", share as u32),
+            ("WHOLE", u32::from(whole)),
+        ];
+        let elements = if whole { pixels } else { pixels * channels };
+        (Kernel::new(Shader::View, constants), elements.div_ceil(share))
     }
 }
 

@@ -7,7 +7,7 @@
 use super::session;
 use crate::{
     nouns::{Fault, Ledger, Sequence, SequenceId, Tensor, manifest::SequencesConfig},
-    ports::{Program, Session},
+    ports::{Device, Program, Session},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -187,14 +187,14 @@ impl Sessions {
         Self { ledger, open: tokio::sync::Mutex::default(), lost: AtomicBool::new(false) }
     }
 
-    /// One step of a graph: everything but its states in, everything but its states out.
+    /// One step of a graph: everything but its states in, everything but its states out; and what computed it.
     pub async fn step(
         &self,
         graph: &str,
         program: &Arc<dyn Program>,
         inputs: Vec<(String, Tensor)>,
         deadline: Instant,
-    ) -> Result<Vec<(String, Tensor)>, Fault> {
+    ) -> Result<(Vec<(String, Tensor)>, Device), Fault> {
         let mut open = self.open.lock().await;
         if !open.contains_key(graph) {
             open.insert(graph.into(), session::open(program.clone(), &self.ledger));
@@ -204,7 +204,7 @@ impl Sessions {
         if matches!(outputs, Err(Fault::DeviceLost | Fault::NotFound(_))) {
             self.lost.store(true, Relaxed);
         }
-        outputs
+        Ok((outputs?, session.device().clone()))
     }
 
     fn commit(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     nouns::{Charge, Extent, Fault, Ledger, Port, Signature, Tensor},
-    ports::{Program, Session},
+    ports::{Device, Program, Session},
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Instant};
@@ -10,7 +10,10 @@ use std::{sync::Arc, time::Instant};
 /// A session over any program: the program's own, or one that keeps the states here and books them on `ledger`.
 pub fn open(program: Arc<dyn Program>, ledger: &Ledger) -> Box<dyn Session> {
     let own = program.clone().session();
-    own.unwrap_or_else(|| Box::new(Steps { program, ledger: ledger.clone(), states: None, committed: None }))
+    own.unwrap_or_else(|| {
+        let device = program.device().clone();
+        Box::new(Steps { program, device, ledger: ledger.clone(), states: None, committed: None })
+    })
 }
 
 /// The states of a model before its first step: zeros of what has a size, nothing of what grows. An axis that an input
@@ -33,6 +36,8 @@ fn named(signature: &Signature, inputs: &[(String, Tensor)], axis: &str) -> Opti
 
 struct Steps {
     program: Arc<dyn Program>,
+    /// What computed the last step.
+    device: Device,
     ledger: Ledger,
     /// None before the first step.
     states: Option<Arc<States>>,
@@ -66,7 +71,8 @@ impl Session for Steps {
             found.map(|(_, tensor)| tensor.clone()).ok_or_else(|| Fault::Invalid(format!("`{}` is missing", port.name)))
         };
         let ordered = signature.inputs.iter().map(find).collect::<Result<_, _>>()?;
-        let outputs = self.program.run(ordered, deadline).await?;
+        let (outputs, device) = self.program.run_told(ordered, deadline).await?;
+        self.device = device;
         let (mut next, mut rest) = (Vec::new(), Vec::new());
         for (port, output) in signature.outputs.iter().zip(outputs) {
             match signature.states().find(|(_, state)| state.name == port.name) {
@@ -76,6 +82,10 @@ impl Session for Steps {
         }
         self.states = Some(Arc::new(States::booked(next, &self.ledger)?));
         Ok(rest)
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
     }
 
     fn commit(&mut self) {

@@ -75,7 +75,7 @@ pub trait Program: Send + Sync {
     /// Inputs and outputs, in the order that `run` takes and gives them.
     fn signature(&self) -> &Signature;
 
-    /// What computes it.
+    /// What computes it, unless a run tells otherwise.
     fn device(&self) -> &Device;
 
     /// The same program for one holder: what its runs give is on that account, weights and plans stay where they are.
@@ -103,6 +103,11 @@ pub trait Program: Send + Sync {
     ///
     /// Fails with `TimedOut` once `deadline` has passed; work already on the device may go on unseen.
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault>;
+
+    /// The same, and what computed it: a program that may run in two places tells which of them it was.
+    async fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
+        Ok((self.run(inputs, deadline).await?, self.device().clone()))
+    }
 }
 
 /// A run of steps over one program. What the program gives back as states (`past…` that comes back as `present…`) is
@@ -111,6 +116,9 @@ pub trait Program: Send + Sync {
 pub trait Session: Send {
     /// Computes one step. After a fault the same step may be tried again.
     async fn step(&mut self, inputs: Vec<(String, Tensor)>, deadline: Instant) -> Result<Vec<(String, Tensor)>, Fault>;
+
+    /// What computed the last step.
+    fn device(&self) -> &Device;
 
     /// Makes the steps so far last.
     fn commit(&mut self);

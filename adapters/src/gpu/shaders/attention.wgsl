@@ -117,7 +117,7 @@ fn finish() {
         if i < count && PARTS {
             y[rows[i].result + COLUMNS] = vec4(rows[i].weight, rows[i].largest, 0.0, 0.0);
         } else if i < count {
-            let share = select(1.0 / rows[i].weight, 0.0, rows[i].weight == 0.0);
+            let share = select(1.0 / rows[i].weight, 0.0, !WRITTEN_OUT && rows[i].weight == 0.0);
             for (var at = 0u; at < COLUMNS; at++) {
                 y[rows[i].result + at] *= share;
             }

@@ -1,5 +1,8 @@
 // Joins what parts of the keys came to: each part's sums fade by how far its largest score lies below the largest of all.
 
+// Whether a row that sees no key is no number instead of zero.
+override WRITTEN_OUT: bool = false;
+
 struct Parameters {
     count: u32,
     parts: u32,
@@ -51,5 +54,5 @@ fn main(
     let head = list % parameters.heads * (parameters.rows / parameters.queries) + inside / parameters.queries;
     let place = list / parameters.heads * parameters.y[0] + head * parameters.y[1]
         + inside % parameters.queries * parameters.y[2];
-    y[place + column] = select(sum / weight, 0.0, weight == 0.0);
+    y[place + column] = select(sum / weight, 0.0, !WRITTEN_OUT && weight == 0.0);
 }

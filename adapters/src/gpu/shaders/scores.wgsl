@@ -6,6 +6,8 @@ override WIDTH: u32;
 // What is masked: 0 nothing, 1 by floats that are added, 2 by truths of a byte.
 override MASK: u32 = 0u;
 override CAPPED: bool = false;
+// Whether what is masked and a row that sees no key come out as a sum, a softmax and a product would have them.
+override WRITTEN_OUT: bool = false;
 // Whether each batch says how many of its keys count.
 override LENGTHS: bool = false;
 
@@ -95,5 +97,5 @@ fn masked(score: f32, batch: u32, place: vec2<u32>, key: u32) -> f32 {
         return select(nowhere(), score, extractBits(mask[at / 4u], 8u * (at % 4u), 8u) != 0u);
     }
     let bias = bitcast<f32>(mask[at]);
-    return select(score + bias, bias, bias == nowhere());
+    return select(score + bias, bias, !WRITTEN_OUT && bias == nowhere());
 }

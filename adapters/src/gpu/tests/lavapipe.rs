@@ -9,7 +9,7 @@ use burst_host::{
     nouns::{Attribute, Element, Fault, Tensor},
     ports::{Accelerator, Program},
 };
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -85,9 +85,17 @@ impl Lavapipe {
     }
 }
 
-/// Random cases, fewer than elsewhere: each compiles kernels.
+/// Where random cases begin, unless `BURST_SEED` says otherwise.
+const SEED: u64 = 2026;
+
+/// Random cases, the same each time; fewer than elsewhere: each compiles kernels.
 pub fn random(cases: u32) -> TestRunner {
-    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+    let seed = std::env::var("BURST_SEED").map_or(SEED, |seed| seed.parse().unwrap());
+    eprintln!("{cases} random cases, BURST_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
 pub fn floats(extents: &[usize], values: &[f32]) -> Tensor {

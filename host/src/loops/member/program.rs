@@ -101,6 +101,10 @@ impl Session for SpreadSession {
         Ok(outputs)
     }
 
+    fn device(&self) -> &Device {
+        &self.program.device
+    }
+
     fn commit(&mut self) {
         self.committed = self.step;
     }

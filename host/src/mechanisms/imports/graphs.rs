@@ -52,7 +52,7 @@ impl HostGraph for GuestState {
     ) -> Result<Vec<(String, Resource<TensorHandle>)>, GuestFault> {
         let GraphHandle { program, name } = self.table.get(&graph)?;
         let (program, name) = (program.clone(), name.clone());
-        let outputs = match self.session(&program, name, &inputs) {
+        let (outputs, device) = match self.session(&program, name, &inputs) {
             Some((sessions, name)) => {
                 let ports = program.signature().step_inputs();
                 let given = self.in_order(&ports, inputs)?;
@@ -61,11 +61,12 @@ impl HostGraph for GuestState {
             }
             None => {
                 let signature = program.signature();
-                let outputs = program.run(self.in_order(&signature.inputs, inputs)?, self.deadline).await?;
-                signature.outputs.iter().map(|port| port.name.clone()).zip(outputs).collect()
+                let ordered = self.in_order(&signature.inputs, inputs)?;
+                let (outputs, device) = program.run_told(ordered, self.deadline).await?;
+                (signature.outputs.iter().map(|port| port.name.clone()).zip(outputs).collect(), device)
             }
         };
-        self.device = Some(program.device().clone());
+        self.device = Some(device);
         outputs.into_iter().map(|(name, tensor)| Ok((name, self.push_tensor(tensor)?))).collect()
     }
 

@@ -13,7 +13,7 @@ use super::{
     pointwise::{Link, chain, code, convert},
 };
 use bounds::Bounds;
-use burst_host::nouns::{Attribute, Element, Spec};
+use burst_host::nouns::{Attribute, Element, Op, Spec};
 use sequence::{Sequence, split, steps};
 
 /// Rows and keys that an invocation takes at a time.
@@ -28,6 +28,28 @@ const PART_MIN: usize = 128;
 const DOUBLE: i64 = 11;
 
 pub fn attention(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    attend(planner, node, false)
+}
+
+/// Attention as its operators would compute it one by one: queries, keys, values, and what is added to scores.
+pub fn written_out(planner: &mut Planner, inputs: Vec<Value>, heads: [usize; 2], scale: f32) -> Result<Placed, Halt> {
+    let [q_heads, kv_heads] = heads.map(|heads| Attribute::Int(heads as i64));
+    let op = Op {
+        kind: "Attention".into(),
+        attributes: vec![
+            ("q_num_heads".into(), q_heads),
+            ("kv_num_heads".into(), kv_heads),
+            ("scale".into(), Attribute::Float(scale)),
+        ],
+        ..Op::identity(String::new(), "y".into())
+    };
+    let node = Node { op: &op, opset: planner.opset(), inputs };
+    let results = attend(planner, &node, true)?;
+    planner.place(results.first().unwrap_or(&Value::Absent))
+}
+
+/// A row that sees no key is zero; written out it is no number.
+fn attend(planner: &mut Planner, node: &Node<'_>, written_out: bool) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
     if node.int("softmax_precision", 1) == DOUBLE {
         return Err(node.unsupported("a softmax in FP64"));
@@ -38,6 +60,7 @@ pub fn attention(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, H
         query: Sequence::of(planner, node, node.input(0), self::heads(node, "q_num_heads")?)?,
         key: Sequence::of(planner, node, if node.has(4) { &key } else { node.input(1) }, heads)?,
         value: Sequence::of(planner, node, if node.has(5) { &value } else { node.input(2) }, heads)?,
+        written_out,
         past: if node.has(4) { node.spec(4)?.shape.extents().get(2).copied().unwrap_or(0) } else { 0 },
     };
     attention.check(node)?;
@@ -78,6 +101,8 @@ struct Attention {
     value: Sequence,
     /// Keys before the first query.
     past: usize,
+    /// Whether a row that sees no key is no number.
+    written_out: bool,
 }
 
 impl Attention {
@@ -122,6 +147,7 @@ impl Attention {
 
     fn constants(&self, node: &Node<'_>, bounds: &Bounds) -> Vec<(&'static str, u32)> {
         let mut constants = vec![("WIDTH", self.key.vectors() as u32)];
+        constants.push(("WRITTEN_OUT", u32::from(self.written_out)));
         constants.push(("CAPPED", u32::from(node.float("softcap", 0.0) > 0.0)));
         constants.extend(bounds.constants());
         constants
@@ -129,7 +155,7 @@ impl Attention {
 
     /// In the order of `scores.wgsl`.
     fn parameters(&self, node: &Node<'_>, bounds: &Bounds) -> Vec<u32> {
-        let Self { query, key, value, past } = self;
+        let Self { query, key, value, past, .. } = self;
         let scale = node.float("scale", 1.0 / (query.width as f32).sqrt());
         let mut parameters = [self.rows(), query.places, key.places, key.heads].map(|count| count as u32).to_vec();
         parameters.extend([scale, node.float("softcap", 0.0)].map(f32::to_bits));
@@ -187,7 +213,13 @@ impl Attention {
         let counts = [count, parts, width, weight, self.rows(), self.query.places, self.key.heads];
         let mut parameters = counts.map(|count| count as u32).to_vec();
         parameters.extend(self.result_steps(width));
-        planner.dispatch(Kernel::new(Shader::AttentionJoin, []), parameters, &[sums], spec, grid(count))
+        planner.dispatch(
+            Kernel::new(Shader::AttentionJoin, [("WRITTEN_OUT", u32::from(self.written_out))]),
+            parameters,
+            &[sums],
+            spec,
+            grid(count),
+        )
     }
 
     /// The scores as far as they are asked for: multiplied, capped, masked, or what becomes of them.
