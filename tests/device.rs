@@ -48,6 +48,27 @@ fn tensors_run_out_as_a_fault_and_are_given_back() {
     });
 }
 
+/// A graph that a guest puts together, of which a constant decides over a shape, on either accelerator.
+#[test]
+fn guests_build_graphs_on_every_accelerator() {
+    block_on(async {
+        let floats = |extents: [usize; 2], values: &[f32]| Tensor::from_slice(Element::Fp32, extents, values).unwrap();
+        let inputs =
+            [("a", floats([1, 2], &[1.0, 2.0])), ("b", floats([2, 4], &[0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.5]))];
+        let accelerators = [Some(crate::support::cpu() as Arc<dyn Accelerator>), gpu().map(|gpu| gpu as _)];
+        for accelerator in accelerators.into_iter().flatten() {
+            let house = House::on(accelerator, &probe("builder"), "limits.deadline_ms = 30000").await;
+            for _ in 0..3 {
+                let answer = house.ask(&inputs).await.unwrap();
+                assert_eq!(numbers::<i64>(&answer, "indices"), [3, 2, 1]);
+                let values: Vec<f32> = numbers(&answer, "values");
+                assert!((values[0] - 0.830_95).abs() < 1e-3, "{values:?}");
+                returned(&house, "a graph that was built is gone with its guest").await;
+            }
+        }
+    });
+}
+
 #[test]
 fn a_deadline_and_a_client_that_goes_away_give_everything_back() {
     let Some(gpu) = gpu() else { return };

@@ -82,7 +82,7 @@ impl Accelerator for CpuAccelerator {
 /// Computes a graph without inputs here and now: what other accelerators fold.
 #[cfg(feature = "gpu")]
 pub(crate) fn compute(graph: &Graph) -> Result<Vec<Tensor>, Fault> {
-    program::compute(&plans::Plans::new(graph, &Limits::default())?, &[])
+    workers::guarded(|| program::compute(&plans::Plans::new(graph, &Limits::default())?, &[]))
 }
 
 /// `Err` for a tensor of another device.

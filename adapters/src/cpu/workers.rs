@@ -145,7 +145,7 @@ async fn until<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Out
 }
 
 /// tract panics on some models; the host must not.
-fn guarded<T>(job: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");

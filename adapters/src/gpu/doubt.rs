@@ -34,8 +34,19 @@ pub struct Doubt {
 pub struct Checks {
     pub whys: Vec<String>,
     pub word: Option<Placed>,
-    /// What is checked already: the indices and their axes.
-    known: Vec<(usize, Vec<usize>)>,
+    /// What is checked already: where the indices are, and what they may be.
+    known: Vec<(usize, Allowed)>,
+}
+
+/// What indices may be.
+#[derive(Clone, PartialEq)]
+pub struct Allowed {
+    /// Each index of a tuple is below one of these.
+    pub below: Vec<usize>,
+    /// Counted from either end.
+    pub from_end: bool,
+    /// One number more.
+    pub besides: Option<i32>,
 }
 
 impl Doubt {
@@ -76,31 +87,47 @@ pub async fn inherited(gpu: &Gpu, blocks: &[Arc<Block>]) -> Result<Vec<Arc<Doubt
 }
 
 impl Planner {
-    /// Faults where an index of this input, or of its tuples, is not on its axis. Known ones are looked at here, others
-    /// when the run's results are read.
+    /// Faults where an index of this input, or of its tuples, is not on its axis.
     pub fn check(&mut self, node: &Node<'_>, input: usize, extents: &[usize]) -> Result<(), Halt> {
+        self.check_allowed(node, input, Allowed { below: extents.to_vec(), from_end: true, besides: None })
+    }
+
+    /// Faults where a number of this input is below zero, or is not below this.
+    pub fn check_below(&mut self, node: &Node<'_>, input: usize, below: usize) -> Result<(), Halt> {
+        self.check_allowed(node, input, Allowed { below: vec![below], from_end: false, besides: None })
+    }
+
+    /// Known numbers are looked at here, others when the run's results are read.
+    pub fn check_allowed(&mut self, node: &Node<'_>, input: usize, allowed: Allowed) -> Result<(), Halt> {
         match node.input(input) {
-            Value::Known(_) => check_known(node, &node.numbers(input)?, extents),
+            Value::Known(_) => check_known(node, &node.numbers(input)?, &allowed),
             value => {
                 let indices = self.place(value)?;
-                self.check_placed(node, &indices, extents)
+                self.check_placed(node, &indices, allowed)
             }
         }
     }
 
-    fn check_placed(&mut self, node: &Node<'_>, indices: &Placed, extents: &[usize]) -> Result<(), Halt> {
-        let key = (indices.storage, extents.to_vec());
+    fn check_placed(&mut self, node: &Node<'_>, indices: &Placed, allowed: Allowed) -> Result<(), Halt> {
+        let key = (indices.storage, allowed);
         let count = indices.spec.shape.elements();
-        if count == 0 || extents.is_empty() || self.draft.checks.known.contains(&key) {
+        if count == 0 || key.1.below.is_empty() || self.draft.checks.known.contains(&key) {
             return Ok(());
         }
         let word = self.word()?;
         let checks = &mut self.draft.checks;
+        let Allowed { below, from_end, besides } = &key.1;
+        checks.whys.push(outside(node, &key.1));
+        let mut parameters = [count, below.len(), checks.whys.len()].map(|value| value as u32).to_vec();
+        parameters.push(besides.unwrap_or_default() as u32);
+        parameters.extend(super::lower::pointwise::padded(below, 1));
+        let constants = [
+            ("INDEX_WORDS", index_words(node, indices.spec.element)?),
+            ("FROM_END", u32::from(*from_end)),
+            ("BESIDES", u32::from(besides.is_some())),
+        ];
         checks.known.push(key);
-        checks.whys.push(outside(node, extents));
-        let mut parameters = [count, extents.len(), checks.whys.len()].map(|value| value as u32).to_vec();
-        parameters.extend(super::lower::pointwise::padded(extents, 1));
-        let kernel = Kernel::new(Shader::Check, [("INDEX_WORDS", index_words(node, indices.spec.element)?)]);
+        let kernel = Kernel::new(Shader::Check, constants);
         self.dispatch_into(kernel, parameters, &[indices], &word, grid(count));
         Ok(())
     }
@@ -119,17 +146,19 @@ impl Planner {
     }
 }
 
-fn check_known(node: &Node<'_>, indices: &[i64], extents: &[usize]) -> Result<(), Halt> {
+fn check_known(node: &Node<'_>, indices: &[i64], allowed: &Allowed) -> Result<(), Halt> {
+    let Allowed { below, from_end, besides } = allowed;
     let inside = |(at, &index): (usize, &i64)| {
-        let extent = extents.get(at % extents.len().max(1)).copied().unwrap_or_default() as i64;
-        (-extent..extent).contains(&index)
+        let extent = below.get(at % below.len().max(1)).copied().unwrap_or_default() as i64;
+        let first = if *from_end { -extent } else { 0 };
+        (first..extent).contains(&index) || besides.is_some_and(|besides| index == i64::from(besides))
     };
-    if extents.is_empty() || indices.iter().enumerate().all(inside) {
+    if below.is_empty() || indices.iter().enumerate().all(inside) {
         return Ok(());
     }
-    Err(Fault::Invalid(outside(node, extents)).into())
+    Err(Fault::Invalid(outside(node, allowed)).into())
 }
 
-fn outside(node: &Node<'_>, extents: &[usize]) -> String {
-    format!("`{}` {}: an index outside of {extents:?}", node.op.kind, node.op.name)
+fn outside(node: &Node<'_>, allowed: &Allowed) -> String {
+    format!("`{}` {}: an index outside of {:?}", node.op.kind, node.op.name, allowed.below)
 }

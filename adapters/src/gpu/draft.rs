@@ -24,7 +24,7 @@ pub enum Storage {
     Input(usize),
     /// A weight, or what was folded to one.
     Constant(Tensor),
-    /// What a dispatch writes.
+    /// What a dispatch writes, in so many bytes.
     Temporary { bytes: u64 },
     /// What was computed from constants when the plan was made.
     Held(Arc<Block>),
@@ -62,6 +62,17 @@ pub struct Draft {
     pub steps: Vec<Step>,
     pub outputs: Vec<(Spec, StorageId)>,
     pub checks: Checks,
+}
+
+impl Dispatch {
+    /// `Unsupported` where a device starts fewer workgroups along an axis.
+    pub fn check_groups(&self, most: u32) -> Result<(), Fault> {
+        if self.groups.iter().all(|&groups| groups <= most) {
+            return Ok(());
+        }
+        let Self { kernel, groups, .. } = self;
+        Err(Fault::Unsupported(format!("{groups:?} workgroups of {:?}, at most {most}, on the GPU", kernel.shader)))
+    }
 }
 
 impl Step {

@@ -70,20 +70,24 @@ fn bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> usize {
     tensors.into_iter().filter_map(|tensor| tensor.spec().bytes()).sum()
 }
 
-/// The results of an op whose inputs are all known, or whose results follow from shapes.
-pub fn fold(node: &Node<'_>, folds: &Folds) -> Option<Vec<Value>> {
+/// The results of an op that follow from itself or from shapes.
+pub fn of_shapes(node: &Node<'_>) -> Option<Vec<Value>> {
     match node.op.kind.as_str() {
-        "Constant" => return constant(node),
-        "Shape" => return shape(node),
-        "Size" => return known(Tensor::from_slice(Element::I64, [], &[node.input(0).spec()?.shape.elements() as i64])),
-        _ => {}
+        "Constant" => constant(node),
+        "Shape" => shape(node),
+        "Size" => known(Tensor::from_slice(Element::I64, [], &[node.input(0).spec()?.shape.elements() as i64])),
+        _ => None,
     }
+}
+
+/// The results of an op whose inputs are all known, and whose results are `sound`.
+pub fn fold(node: &Node<'_>, folds: &Folds, sound: impl FnOnce() -> bool) -> Option<Vec<Value>> {
     let graphs = |(_, attribute): &(String, Attribute)| matches!(attribute, Attribute::Graph(_) | Attribute::Graphs(_));
     let random = node.op.kind.starts_with("Random") || node.op.kind == "Bernoulli" || node.op.kind == "Multinomial";
     if random || node.op.attributes.iter().any(graphs) {
         return None;
     }
-    let graph = alone(node)?;
+    let graph = alone(node).filter(|_| sound())?;
     let inputs = || graph.constants.iter().map(|(_, tensor)| tensor);
     let results = if bytes(inputs()) < KEPT_MIN_BYTES {
         cpu::compute(&graph).ok()?
@@ -135,7 +139,7 @@ fn constant(node: &Node<'_>) -> Option<Vec<Value>> {
 fn shape(node: &Node<'_>) -> Option<Vec<Value>> {
     let extents = node.input(0).spec()?.shape.extents();
     let rank = extents.len() as i64;
-    let bound = |value: i64| (if value < 0 { value + rank } else { value }).clamp(0, rank) as usize;
+    let bound = |value: i64| (if value < 0 { value.saturating_add(rank) } else { value }).clamp(0, rank) as usize;
     let (start, end) = (bound(node.int("start", 0)), bound(node.int("end", rank)));
     let part: Vec<i64> = extents[start..end.max(start)].iter().map(|&extent| extent as i64).collect();
     known(Tensor::from_slice(Element::I64, [part.len()], &part))

@@ -99,7 +99,8 @@ async fn made(
     }
     let output = |&storage: &StorageId| {
         let bytes = if let Storage::Temporary { bytes } = draft.storages[storage] { bytes } else { 0 };
-        let spec = Spec::new(Element::U8, [bytes as usize]).map_err(|error| Fault::TooLarge(error.to_string()))?;
+        let words = Spec::new(Element::U64, [bytes.div_ceil(8) as usize]);
+        let spec = words.map_err(|error| Fault::TooLarge(error.to_string()))?;
         Ok((spec, storage))
     };
     let outputs = wanted.iter().map(output).collect::<Result<_, Fault>>()?;

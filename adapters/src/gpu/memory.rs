@@ -11,9 +11,11 @@ use wgpu::BufferUsages;
 
 /// What a tensor's buffer is used for.
 const USAGE: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
+/// What a tensor is read through.
+pub const STAGING: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
 /// Kernels write four elements at a time, of at most eight bytes.
-const GRAIN_BYTES: u64 = 32;
+pub const GRAIN_BYTES: u64 = 32;
 
 /// Buffers that wait for their next tensor may hold this much.
 const IDLE_BYTES_MAX: u64 = 256 << 20;
@@ -21,6 +23,8 @@ const IDLE_BYTES_MAX: u64 = 256 << 20;
 /// A block of device memory; back on the shelf when dropped.
 pub struct Block {
     pub buffer: wgpu::Buffer,
+    /// Of what it holds; the buffer is larger, and has what others left there.
+    pub bytes: u64,
     /// The device's memory; it stays booked while the buffer is kept. Only `drop` takes it.
     room: Option<Charge>,
     /// The holder's account.
@@ -86,10 +90,11 @@ impl Memory {
         let booked = self.account.charge(usize::try_from(size).unwrap_or(usize::MAX))?;
         let (buffer, room) = match self.shelf.take(size) {
             Some(kept) => kept,
-            None => self.shelf.create(gpu, size).await?,
+            None => self.shelf.create(gpu, USAGE, size).await?,
         };
         Ok(Arc::new(Block {
             buffer,
+            bytes,
             room: Some(room),
             _booked: booked,
             doubts: OnceLock::new(),
@@ -100,7 +105,7 @@ impl Memory {
 
 /// The size of a block of at least `bytes`. Fails with `TooLarge` where the device's bindings are too small.
 pub fn bound(gpu: &Gpu, bytes: u64) -> Result<u64, Fault> {
-    let size = size_class(bytes);
+    let size = size_class(extent(bytes));
     let limit = gpu.device.limits().max_storage_buffer_binding_size;
     if size <= limit {
         return Ok(size);
@@ -108,19 +113,18 @@ pub fn bound(gpu: &Gpu, bytes: u64) -> Result<u64, Fault> {
     Err(Fault::TooLarge(format!("a tensor of {bytes} bytes; this GPU binds {limit} at most")))
 }
 
-fn buffer(device: &wgpu::Device, size: u64) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("tensor"),
-        size,
-        usage: USAGE,
-        mapped_at_creation: false,
-    })
+fn buffer(device: &wgpu::Device, usage: BufferUsages, size: u64) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor { label: Some("tensor"), size, usage, mapped_at_creation: false })
 }
 
-/// Bytes that the contents of a tensor take on the device.
+/// Bytes of a tensor's contents.
 pub fn bytes(spec: &Spec) -> Result<u64, Fault> {
-    let bytes = spec.bytes().ok_or_else(|| Fault::Unsupported("BYTES on the GPU".into()))?;
-    Ok((bytes as u64).next_multiple_of(GRAIN_BYTES).max(GRAIN_BYTES))
+    spec.bytes().map(|bytes| bytes as u64).ok_or_else(|| Fault::Unsupported("BYTES on the GPU".into()))
+}
+
+/// What kernels may touch of a block that holds so many bytes.
+pub fn extent(bytes: u64) -> u64 {
+    bytes.next_multiple_of(GRAIN_BYTES).max(GRAIN_BYTES)
 }
 
 /// Rounded up to an eighth of its power of two, so that blocks fit again.
@@ -145,22 +149,22 @@ impl Shelf {
     }
 
     /// A new buffer; where there is no room for it, idle ones make some.
-    async fn create(&self, gpu: &Gpu, size: u64) -> Result<(wgpu::Buffer, Charge), Fault> {
-        match self.try_create(gpu, size).await {
+    pub async fn create(&self, gpu: &Gpu, usage: BufferUsages, size: u64) -> Result<(wgpu::Buffer, Charge), Fault> {
+        match self.try_create(gpu, usage, size).await {
             Err(Fault::OutOfMemory) => {
                 self.clear();
                 // A buffer is freed once the device is done with it.
                 gpu.settle().await?;
-                self.try_create(gpu, size).await
+                self.try_create(gpu, usage, size).await
             }
             created => created,
         }
     }
 
-    async fn try_create(&self, gpu: &Gpu, size: u64) -> Result<(wgpu::Buffer, Charge), Fault> {
+    async fn try_create(&self, gpu: &Gpu, usage: BufferUsages, size: u64) -> Result<(wgpu::Buffer, Charge), Fault> {
         let amount = usize::try_from(size).map_err(|_| Fault::OutOfMemory)?;
         let room = self.room.try_charge(amount).ok_or(Fault::OutOfMemory)?;
-        Ok((gpu.guarded(|| buffer(&gpu.device, size)).await?, room))
+        Ok((gpu.guarded(|| buffer(&gpu.device, usage, size)).await?, room))
     }
 
     fn take(&self, size: u64) -> Option<(wgpu::Buffer, Charge)> {

@@ -4,6 +4,9 @@ use super::draft::StorageId;
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use half::{bf16, f16};
 
+/// Elements of what is worked out on the host for one operator.
+const TABLE_MAX: usize = 1 << 24;
+
 /// A value while a graph is walked.
 #[derive(Clone, Debug)]
 pub enum Value {
@@ -168,12 +171,30 @@ impl Node<'_> {
         if self.has(index) { self.numbers(index).map(Some) } else { Ok(self.ints(name)) }
     }
 
+    /// Faults unless an input has so many elements.
+    pub fn holds(&self, index: usize, elements: usize) -> Result<(), Halt> {
+        let found = self.spec(index)?;
+        if found.shape.elements() == elements {
+            return Ok(());
+        }
+        Err(self.invalid(&format!("input {index} is {found}, {elements} elements are needed")))
+    }
+
     pub fn invalid(&self, why: &str) -> Halt {
         Fault::Invalid(format!("`{}` {}: {why}", self.op.kind, self.op.name)).into()
     }
 
     pub fn unsupported(&self, what: &str) -> Halt {
         Fault::Unsupported(format!("operator `{}` on the GPU: {what}", self.op.kind)).into()
+    }
+
+    /// A shape of what is worked out on the host, where an operator may hold only so much.
+    pub fn table(&self, extents: Vec<usize>) -> Result<Shape, Halt> {
+        let shape = self.shape(extents)?;
+        if shape.elements() > TABLE_MAX {
+            return Err(self.unsupported(&format!("{shape} numbers that follow from a few")));
+        }
+        Ok(shape)
     }
 
     /// A shape within the limits of tensors.
@@ -187,6 +208,19 @@ pub fn axis(node: &Node<'_>, axis: i64, rank: usize) -> Result<usize, Halt> {
     let wrapped = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(wrapped)
         .ok()
-        .filter(|&axis| axis < rank.max(1))
+        .filter(|&axis| axis < rank)
         .ok_or_else(|| node.invalid(&format!("there is no axis {axis} of {rank}")))
+}
+
+/// Axes that may count from the end, none of them twice.
+pub fn axes(node: &Node<'_>, given: &[i64], rank: usize) -> Result<Vec<usize>, Halt> {
+    let mut axes = Vec::new();
+    for &at in given {
+        let at = axis(node, at, rank)?;
+        if axes.contains(&at) {
+            return Err(node.invalid(&format!("axis {at} twice")));
+        }
+        axes.push(at);
+    }
+    Ok(axes)
 }

@@ -3,12 +3,13 @@
 use super::{
     device::Gpu,
     draft::{Draft, Storage, StorageId},
-    memory::{Block, Memory},
+    memory::{self, Block, Memory},
     weights::Weights,
 };
 use burst_host::nouns::Fault;
 use std::{
     collections::{HashMap, hash_map::Entry},
+    num::NonZeroU64,
     sync::Arc,
 };
 
@@ -23,11 +24,41 @@ pub enum Place {
     Result(usize),
 }
 
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+/// What a step is bound to: all of a value, and nothing beside it.
+#[derive(Clone)]
+pub struct Bound {
+    pub place: Place,
+    pub size: u64,
+}
+
 /// The tensors of one run.
 #[derive(Clone, Copy)]
 pub struct Tensors<'a> {
     pub inputs: &'a [Arc<Block>],
     pub results: &'a [Arc<Block>],
+}
+
+impl Bound {
+    pub fn new(place: &Place, storage: &Storage, draft: &Draft) -> Result<Self, Fault> {
+        let bytes = match storage {
+            Storage::Temporary { bytes } => *bytes,
+            Storage::Held(block) => block.bytes,
+            Storage::Constant(tensor) | Storage::State(tensor) => memory::bytes(tensor.spec())?,
+            Storage::Input(index) => memory::bytes(&draft.inputs[*index])?,
+        };
+        Ok(Self { place: place.clone(), size: memory::extent(bytes) })
+    }
+
+    pub fn binding<'a>(&'a self, tensors: Tensors<'a>) -> wgpu::BindingResource<'a> {
+        let (buffer, size) = (self.place.buffer(tensors), NonZeroU64::new(self.size));
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size })
+    }
 }
 
 impl Place {
@@ -36,6 +67,14 @@ impl Place {
             Self::Held(block) => &block.buffer,
             Self::Input(index) => &tensors.inputs[*index].buffer,
             Self::Result(index) => &tensors.results[*index].buffer,
+        }
+    }
+
+    fn key(&self) -> (usize, usize) {
+        match self {
+            Self::Held(block) => (0, Arc::as_ptr(block) as usize),
+            Self::Input(index) => (1, *index),
+            Self::Result(index) => (2, *index),
         }
     }
 
@@ -99,7 +138,7 @@ async fn find(
         Storage::Input(index) => return Ok(Place::Input(*index)),
         Storage::Temporary { bytes } => *bytes,
     };
-    let fitting = free.iter().enumerate().filter(|(_, block)| block.buffer.size() >= bytes);
+    let fitting = free.iter().enumerate().filter(|(_, block)| block.buffer.size() >= memory::extent(bytes));
     match fitting.min_by_key(|(_, block)| block.buffer.size()).map(|(index, _)| index) {
         Some(index) => Ok(Place::Held(free.swap_remove(index))),
         None => Ok(Place::Held(memory.block(gpu, bytes).await?)),

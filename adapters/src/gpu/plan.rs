@@ -5,7 +5,7 @@ use super::{
     doubt::{self, Doubt},
     draft::{Draft, Step, Storage, StorageId},
     memory::{self, Block, Memory},
-    places::{Place, Tensors, places},
+    places::{Bound, Place, Tensors, places},
     weights::Weights,
 };
 use burst_host::nouns::{Fault, Spec, Tensor};
@@ -13,6 +13,8 @@ use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 /// A plan that can run, from many threads: the queue keeps runs apart.
 pub struct Plan {
+    /// Cleared before anything else: kernels may touch it, and runs of others were there.
+    tails: Vec<Tail>,
     steps: Vec<Ready>,
     outputs: Vec<Output>,
     /// What each check has to say; the word that they leave comes after the outputs.
@@ -28,8 +30,16 @@ struct Output {
     from: Option<Place>,
 }
 
+/// What follows a value in its last few bytes.
+#[derive(PartialEq)]
+struct Tail {
+    place: Place,
+    first: u64,
+    bytes: u64,
+}
+
 enum Ready {
-    Clear(Place),
+    Clear(Bound),
     Dispatch { pipeline: Arc<wgpu::ComputePipeline>, bindings: Bindings, groups: [u32; 3] },
 }
 
@@ -38,13 +48,13 @@ enum Bindings {
     /// To memory of the plan alone.
     Fixed(wgpu::BindGroup),
     /// To tensors of each run, too.
-    Open { layout: wgpu::BindGroupLayout, parameters: Parameters, places: Vec<Place> },
+    Open { layout: wgpu::BindGroupLayout, parameters: Parameters, bound: Vec<Bound> },
 }
 
 /// The parameters of one dispatch, in the buffer of all.
 #[derive(Clone)]
 struct Parameters {
-    buffer: wgpu::Buffer,
+    block: Arc<Block>,
     offset: u64,
     size: Option<NonZeroU64>,
 }
@@ -52,12 +62,20 @@ struct Parameters {
 impl Plan {
     /// Gives memory to what a draft needs, and compiles it.
     pub async fn new(draft: &Draft, gpu: &Gpu, memory: &Memory, weights: &Weights) -> Result<Self, Fault> {
+        let most = gpu.device.limits().max_compute_workgroups_per_dimension;
         for dispatch in draft.steps.iter().filter_map(Step::dispatch) {
             dispatch.kernel.check_iterations(&dispatch.parameters, gpu.target.choice.family)?;
+            dispatch.check_groups(most)?;
         }
         draft.inputs.iter().try_for_each(|spec| memory::bound(gpu, memory::bytes(spec)?).map(drop))?;
         let places = places(draft, gpu, memory, weights).await?;
-        let steps = gpu.guarded(|| compile(draft, gpu, &places)).await?;
+        let bound = |(storage, place): (&StorageId, &Place)| {
+            Ok((*storage, Bound::new(place, &draft.storages[*storage], draft)?))
+        };
+        let bound = places.iter().map(bound).collect::<Result<_, Fault>>()?;
+        let parameters = parameters(draft, gpu, memory).await?;
+        let steps = gpu.guarded(|| compile(draft, gpu, &bound, &parameters)).await?;
+        gpu.guarded(|| forget(draft, gpu, &places)).await?;
         let output = |(index, (spec, storage)): (usize, &(Spec, StorageId))| {
             let place = &places[storage];
             let written = matches!(place, Place::Result(result) if *result == index);
@@ -70,8 +88,8 @@ impl Plan {
         };
         let outputs = draft.outputs.iter().enumerate().map(output).collect::<Result<_, Fault>>()?;
         let whys = draft.checks.word.as_ref().map(|_| draft.checks.whys.clone().into());
-        let held = places.values().filter_map(Place::held).cloned().collect();
-        Ok(Self { steps, outputs, whys, _held: held })
+        let held = places.values().filter_map(Place::held).chain([&parameters.0]).cloned().collect();
+        Ok(Self { tails: tails(draft, &places), steps, outputs, whys, _held: held })
     }
 
     /// What an output is.
@@ -99,12 +117,15 @@ impl Plan {
 
     fn submit(&self, gpu: &Gpu, tensors: Tensors<'_>) {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for Tail { place, first, bytes } in &self.tails {
+            encoder.clear_buffer(place.buffer(tensors), *first, Some(*bytes));
+        }
         for steps in self.steps.chunk_by(|a, b| a.is_dispatch() == b.is_dispatch()) {
             record(&mut encoder, steps, gpu, tensors);
         }
         for (output, to) in self.outputs.iter().zip(tensors.results) {
             if let Some(from) = &output.from {
-                encoder.copy_buffer_to_buffer(from.buffer(tensors), 0, &to.buffer, 0, output.bytes);
+                encoder.copy_buffer_to_buffer(from.buffer(tensors), 0, &to.buffer, 0, memory::extent(output.bytes));
             }
         }
         gpu.submit(encoder.finish());
@@ -122,7 +143,7 @@ fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Ready], gpu: &Gpu, tensor
     let mut pass = None;
     for step in steps {
         match step {
-            Ready::Clear(place) => encoder.clear_buffer(place.buffer(tensors), 0, None),
+            Ready::Clear(bound) => encoder.clear_buffer(bound.place.buffer(tensors), 0, Some(bound.size)),
             Ready::Dispatch { pipeline, bindings, groups: [x, y, z] } => {
                 let pass = pass.get_or_insert_with(|| {
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
@@ -130,8 +151,8 @@ fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Ready], gpu: &Gpu, tensor
                 pass.set_pipeline(pipeline);
                 match bindings {
                     Bindings::Fixed(group) => pass.set_bind_group(0, group, &[]),
-                    Bindings::Open { layout, parameters, places } => {
-                        pass.set_bind_group(0, &bind(gpu, layout, parameters, places, tensors), &[]);
+                    Bindings::Open { layout, parameters, bound } => {
+                        pass.set_bind_group(0, &bind(gpu, layout, parameters, bound, tensors), &[]);
                     }
                 }
                 pass.dispatch_workgroups(*x, *y, *z);
@@ -140,22 +161,50 @@ fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Ready], gpu: &Gpu, tensor
     }
 }
 
-fn compile(draft: &Draft, gpu: &Gpu, places: &HashMap<StorageId, Place>) -> Vec<Ready> {
-    let (buffer, offsets) = parameters(draft, gpu);
-    let mut offsets = offsets.into_iter();
+/// Nothing of what others had in memory that a plan keeps is there when it runs.
+fn forget(draft: &Draft, gpu: &Gpu, places: &HashMap<StorageId, Place>) {
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let temporary = |storage: &StorageId| matches!(draft.storages[*storage], Storage::Temporary { .. });
+    let kept = places.iter().filter(|(storage, _)| temporary(storage)).filter_map(|(_, place)| place.held());
+    let blocks: HashMap<_, _> = kept.map(|block| (Arc::as_ptr(block), block)).collect();
+    blocks.values().for_each(|block| encoder.clear_buffer(&block.buffer, 0, None));
+    gpu.submit(encoder.finish());
+}
+
+/// Of all values that are written. Those of inputs and constants were written with them.
+fn tails(draft: &Draft, places: &HashMap<StorageId, Place>) -> Vec<Tail> {
+    let mut tails = Vec::new();
+    for (storage, place) in places {
+        let Storage::Temporary { bytes } = draft.storages[*storage] else { continue };
+        let first = bytes / 4 * 4;
+        let tail = Tail { place: place.clone(), first, bytes: memory::extent(bytes) - first };
+        if tail.bytes > 0 && !tails.contains(&tail) {
+            tails.push(tail);
+        }
+    }
+    tails
+}
+
+fn compile(
+    draft: &Draft,
+    gpu: &Gpu,
+    bound: &HashMap<StorageId, Bound>,
+    (block, offsets): &(Arc<Block>, Vec<u64>),
+) -> Vec<Ready> {
+    let mut offsets = offsets.iter().copied();
     let none = Tensors { inputs: &[], results: &[] };
     let ready = |step: &Step| {
-        let Some(dispatch) = step.dispatch() else { return Ready::Clear(places[&step.write()].clone()) };
+        let Some(dispatch) = step.dispatch() else { return Ready::Clear(bound[&step.write()].clone()) };
         let size = NonZeroU64::new(4 * dispatch.parameters.len() as u64);
-        let parameters = Parameters { buffer: buffer.clone(), offset: offsets.next().unwrap_or_default(), size };
-        let bound = dispatch.reads.iter().chain([&dispatch.write]);
-        let places: Vec<Place> = bound.map(|storage| places[storage].clone()).collect();
+        let parameters = Parameters { block: block.clone(), offset: offsets.next().unwrap_or_default(), size };
+        let touched = dispatch.reads.iter().chain([&dispatch.write]);
+        let bound: Vec<Bound> = touched.map(|storage| bound[storage].clone()).collect();
         let pipeline = gpu.kernels.pipeline(&dispatch.kernel);
         let layout = pipeline.get_bind_group_layout(0);
-        let bindings = if places.iter().all(|place| place.held().is_some()) {
-            Bindings::Fixed(bind(gpu, &layout, &parameters, &places, none))
+        let bindings = if bound.iter().all(|bound| bound.place.held().is_some()) {
+            Bindings::Fixed(bind(gpu, &layout, &parameters, &bound, none))
         } else {
-            Bindings::Open { layout, parameters, places }
+            Bindings::Open { layout, parameters, bound }
         };
         Ready::Dispatch { pipeline, bindings, groups: dispatch.groups }
     };
@@ -166,19 +215,20 @@ fn bind(
     gpu: &Gpu,
     layout: &wgpu::BindGroupLayout,
     parameters: &Parameters,
-    places: &[Place],
+    bound: &[Bound],
     tensors: Tensors<'_>,
 ) -> wgpu::BindGroup {
-    let Parameters { buffer, offset, size } = parameters;
-    let first = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size: *size });
-    let bound = places.iter().map(|place| place.buffer(tensors).as_entire_binding());
+    let Parameters { block, offset, size } = parameters;
+    let first = wgpu::BufferBinding { buffer: &block.buffer, offset: *offset, size: *size };
+    let first = wgpu::BindingResource::Buffer(first);
+    let bound = bound.iter().map(|bound| bound.binding(tensors));
     let entry = |(binding, resource)| wgpu::BindGroupEntry { binding, resource };
     let entries: Vec<_> = (0..).zip([first].into_iter().chain(bound)).map(entry).collect();
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
 }
 
-/// The parameters of all dispatches in one buffer, and where each begins.
-fn parameters(draft: &Draft, gpu: &Gpu) -> (wgpu::Buffer, Vec<u64>) {
+/// The parameters of all dispatches in one block, and where each begins.
+async fn parameters(draft: &Draft, gpu: &Gpu, memory: &Memory) -> Result<(Arc<Block>, Vec<u64>), Fault> {
     let grain = gpu.device.limits().min_storage_buffer_offset_alignment as usize;
     let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
     for dispatch in draft.steps.iter().filter_map(Step::dispatch) {
@@ -186,12 +236,7 @@ fn parameters(draft: &Draft, gpu: &Gpu) -> (wgpu::Buffer, Vec<u64>) {
         offsets.push(bytes.len() as u64);
         bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.parameters));
     }
-    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("parameters"),
-        size: bytes.len().max(4) as u64,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    gpu.queue.write_buffer(&buffer, 0, &bytes);
-    (buffer, offsets)
+    let block = memory.block(gpu, bytes.len() as u64).await?;
+    gpu.guarded(|| gpu.queue.write_buffer(&block.buffer, 0, &bytes)).await?;
+    Ok((block, offsets))
 }

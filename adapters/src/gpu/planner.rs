@@ -1,6 +1,6 @@
 //! Walks a graph at fixed shapes and drafts a plan: folds what is known, lowers the rest to dispatches.
 
-pub use super::node::{Halt, Node, Placed, Value, axis};
+pub use super::node::{Halt, Node, Placed, Value, axes, axis};
 use super::{
     draft::{Dispatch, Draft, Step, Storage, StorageId},
     family::Target,
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The most operators that branches and loops are spelled out to between two stops.
-const SPELLED_MAX: usize = 20_000;
+pub const SPELLED_MAX: usize = 20_000;
 
 /// The state of a walk.
 pub struct Planner {
@@ -32,6 +32,8 @@ pub struct Planner {
     pub binding_max: usize,
     folds: Arc<Folds>,
     opset: i64,
+    /// Nothing is computed.
+    dry: bool,
     /// Operators that control flow came to.
     spelled: usize,
 }
@@ -47,6 +49,7 @@ impl Planner {
             binding_max: folds.binding_max,
             folds,
             opset,
+            dry: false,
             spelled: 0,
         }
     }
@@ -171,9 +174,25 @@ impl Planner {
     }
 
     fn outputs(&mut self, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-        match fold::fold(node, &self.folds) {
+        if let Some(outputs) = fold::of_shapes(node) {
+            return Ok(outputs);
+        }
+        match (!self.dry).then(|| fold::fold(node, &self.folds, || self.sound(node))).flatten() {
             Some(outputs) => Ok(outputs),
             None => lower::lower(self, node),
+        }
+    }
+
+    /// Whether results are within limits, as far as lowering an op tells: what folds it would find out too late.
+    fn sound(&self, node: &Node<'_>) -> bool {
+        let mut dry = Self { dry: true, ..Self::new(self.opset, self.target, Arc::default()) };
+        let elements = |value: &Value| value.spec().map_or(1, |spec| spec.shape.elements());
+        match lower::lower(&mut dry, node) {
+            // What has no lowering has no result larger than all pairs of its inputs.
+            Err(Halt::Fault(Fault::Unsupported(_))) => {
+                node.inputs.iter().map(elements).fold(1, usize::saturating_mul) <= Shape::ELEMENTS_MAX
+            }
+            lowered => !matches!(lowered, Err(Halt::Fault(_))),
         }
     }
 
@@ -201,7 +220,7 @@ impl Planner {
         }
     }
 
-    /// Runs a kernel that writes one tensor. Nothing is done for an empty one.
+    /// Runs a kernel that writes one tensor, or clears what no invocation would write.
     pub fn dispatch(
         &mut self,
         kernel: Kernel,
@@ -210,7 +229,8 @@ impl Planner {
         spec: Spec,
         groups: [u32; 3],
     ) -> Result<Placed, Halt> {
-        let result = self.temporary(spec)?;
+        let unwritten = groups.contains(&0) && spec.shape.elements() > 0;
+        let result = if unwritten { self.cleared(spec)? } else { self.temporary(spec)? };
         self.dispatch_into(kernel, parameters, reads, &result, groups);
         Ok(result)
     }

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
+/// Whatever kernels may touch is written.
+const GRAIN: usize = memory::GRAIN_BYTES as usize;
+
 /// How often a mapping that does not come is asked whether its device is still there.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -18,12 +21,12 @@ pub async fn upload(gpu: &Gpu, memory: &Memory, tensor: &Tensor) -> Result<Arc<B
     let contents = tensor.contents().ok_or_else(|| Fault::Invalid("the tensor is on another device".into()))?;
     let block = memory.block(gpu, memory::bytes(tensor.spec())?).await?;
     gpu.guarded(|| {
-        let whole = contents.len() / 4 * 4;
-        gpu.queue.write_buffer(&block.buffer, 0, &contents[..whole]);
-        if whole < contents.len() {
-            let mut word = [0; 4];
-            word[..contents.len() - whole].copy_from_slice(&contents[whole..]);
-            gpu.queue.write_buffer(&block.buffer, whole as u64, &word);
+        let (whole, rest) = contents.split_at(contents.len() - contents.len() % GRAIN);
+        gpu.queue.write_buffer(&block.buffer, 0, whole);
+        if !rest.is_empty() || whole.is_empty() {
+            let mut grain = [0; GRAIN];
+            grain[..rest.len()].copy_from_slice(rest);
+            gpu.queue.write_buffer(&block.buffer, whole.len() as u64, &grain);
         }
     })
     .await?;
@@ -75,24 +78,17 @@ async fn read(gpu: &Gpu, parts: &[(&Block, usize)]) -> Result<Vec<Bytes>, Fault>
     if size == 0 {
         return Ok(vec![Bytes::new(); parts.len()]);
     }
-    let staging = gpu
-        .guarded(|| {
-            let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("download"),
-                size,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let mut to = 0;
-            for (block, bytes) in parts.iter().filter(|(_, bytes)| *bytes > 0) {
-                encoder.copy_buffer_to_buffer(&block.buffer, 0, &staging, to, padded(*bytes));
-                to += padded(*bytes);
-            }
-            gpu.submit(encoder.finish());
-            staging
-        })
-        .await?;
+    let (staging, _room) = gpu.shelf.create(gpu, memory::STAGING, size).await?;
+    gpu.guarded(|| {
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut to = 0;
+        for (block, bytes) in parts.iter().filter(|(_, bytes)| *bytes > 0) {
+            encoder.copy_buffer_to_buffer(&block.buffer, 0, &staging, to, padded(*bytes));
+            to += padded(*bytes);
+        }
+        gpu.submit(encoder.finish());
+    })
+    .await?;
     let (done, mapped) = oneshot::channel();
     staging.map_async(wgpu::MapMode::Read, .., move |outcome| drop(done.send(outcome)));
     gpu.settle().await?;

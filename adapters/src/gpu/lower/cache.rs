@@ -33,6 +33,9 @@ pub fn scatter(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
     let words = [count, row / 4, rows, updates, count.checked_div(batches).unwrap_or(0)];
     let parameters = words.map(|value| value as u32).to_vec();
     let circular = node.text("mode", "linear") == "circular";
+    if first.is_some() {
+        planner.check_below(node, 2, if circular { i32::MAX as usize } else { rows - updates + 1 })?;
+    }
     let constants = [("CIRCULAR", u32::from(circular)), ("PLACED", u32::from(first.is_some()))];
     let reads = [&x, &update, first.as_ref().unwrap_or(&x)];
     let kernel = Kernel::new(Shader::Cache, constants);

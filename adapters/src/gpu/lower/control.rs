@@ -7,7 +7,7 @@ use super::{
     },
     body::Body,
 };
-use burst_host::nouns::{Attribute, Element, Graph, Op, Tensor};
+use burst_host::nouns::{Attribute, Element, Graph, Op, Spec, Tensor};
 
 /// The branch that a truth chooses, as if it stood here.
 pub fn branch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Task>, Halt> {
@@ -33,12 +33,20 @@ pub fn prefix(op: &Op, round: impl std::fmt::Display) -> String {
     format!("{}#{round}/", op.outputs.iter().find(|name| !name.is_empty()).map_or("", String::as_str))
 }
 
-/// Asks for the numbers of every input: once they are known, the result follows from them.
-pub fn known(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    for index in 0..node.inputs.len() {
-        node.tensor(index)?;
+/// One element, zero if nobody says, as often as the shape has some.
+pub fn constant_of_shape(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let extents = node.numbers(0)?.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
+    let shape = node.table(extents.map_err(|_| node.invalid("an extent below zero"))?)?;
+    let (element, each) = match node.op.attribute("value") {
+        Some(Attribute::Tensor(value)) => (value.spec().element, value.contents().cloned().unwrap_or_default()),
+        _ => (Element::Fp32, bytes::Bytes::from_static(&[0; 4])),
+    };
+    if element.size() != Some(each.len()) {
+        return Err(node.invalid("its value is no element"));
     }
-    Err(node.unsupported("these numbers"))
+    let contents = each.repeat(shape.elements());
+    let filled = Tensor::host(Spec { element, shape }, contents).map_err(|error| node.invalid(&error.to_string()))?;
+    Ok(vec![Value::Known(filled)])
 }
 
 /// Whether an input is there: that of a tensor's type is, unless it was left out.

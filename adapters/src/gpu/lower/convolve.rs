@@ -32,6 +32,9 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     if groups == 0 || c % groups != 0 || c_out % groups != 0 || w.extents().get(1) != Some(&(c / groups)) {
         return Err(node.invalid(&format!("{} and {} in {groups} groups", x.spec, w.spec)));
     }
+    if node.has(2) {
+        node.holds(2, c_out)?;
+    }
     let windows = Windows::new(node, [h_in, w_in], &w.extents()[2..], false)?;
     let mut extents = vec![n, c_out];
     extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });

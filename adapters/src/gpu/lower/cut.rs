@@ -1,7 +1,7 @@
 //! Parts of tensors: diagonals, overlapping frames, the middle.
 
 use super::{
-    super::planner::{Halt, Node, Placed, Planner, Value, axis},
+    super::planner::{Halt, Node, Placed, Planner, Value, axes},
     movement::{Outside, Walk, steps, walk},
 };
 
@@ -41,13 +41,13 @@ pub fn centred(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
     let wanted = node.numbers(1)?;
     let x = planner.place(node.input(0))?;
     let rank = x.extents().len();
-    let axes = node.ints("axes").unwrap_or_else(|| (0..rank as i64).collect());
+    let given = node.ints("axes").unwrap_or_else(|| (0..rank as i64).collect());
+    let axes = axes(node, &given, rank)?;
     if axes.len() != wanted.len() {
         return Err(node.invalid("an extent for each axis is needed"));
     }
     let (mut before, mut extents) = (vec![0; rank], x.extents().to_vec());
     for (&at, &extent) in axes.iter().zip(&wanted) {
-        let at = axis(node, at, rank)?;
         let had = extents[at] as i64;
         extents[at] = usize::try_from(extent).map_err(|_| node.invalid("an extent below 0"))?;
         before[at] = extent.saturating_sub(had) / 2;

@@ -18,6 +18,9 @@ pub fn dropout(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
         return Err(node.unsupported("its mask before opset 10"));
     }
     let spec = node.spec(0)?;
+    if !masked && !trains {
+        return Ok(vec![node.input(0).clone()]);
+    }
     let (kept, y) = if trains && ratio > 0.0 {
         let kept = drawn(node, spec.shape.elements(), ratio)?;
         let y = scaled(planner, node, &kept, ratio)?;

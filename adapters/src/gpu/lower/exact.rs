@@ -46,6 +46,7 @@ pub fn conv_quantised(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Valu
     let (x, w) = (centred(planner, node, 0, 2, 1)?, centred(planner, node, 3, 5, rank)?);
     let mut sums = correlate(planner, node, &x, &w)?;
     if node.has(8) {
+        node.holds(8, node.spec(3)?.shape.extents()[0])?;
         let bias = slices(planner, node, 8, rank - 1)?;
         sums = chain(planner, node, &sums, &[Link::tensor(code::ADD, bias)], Element::I32)?;
     }
@@ -152,7 +153,8 @@ fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed) -> 
     let [n, c, h, width] = image(node, x)?;
     let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
     let c_out = w.extents().first().copied().unwrap_or(0);
-    if groups == 0 || c % groups != 0 || c_out % groups != 0 || w.extents().get(1) != Some(&(c / groups)) {
+    let ranks = x.extents().len() == w.extents().len();
+    if !ranks || groups == 0 || c % groups != 0 || c_out % groups != 0 || w.extents().get(1) != Some(&(c / groups)) {
         return Err(node.invalid(&format!("{} and {} in {groups} groups", x.spec, w.spec)));
     }
     let windows = Windows::<2>::new(node, [h, width], &w.extents()[2..], false)?;

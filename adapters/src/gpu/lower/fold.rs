@@ -95,6 +95,7 @@ fn folded(planner: &mut Planner, node: &Node<'_>, runs: &Runs, fold: u32) -> Res
     let spec = Spec { element: x.spec.element, shape: shape.clone() };
     if *run == 0 {
         let bytes = spec.element.size().unwrap_or_default();
+        node.table(spec.shape.extents().to_vec())?;
         let nothing = nothing(node.spec(0)?.element, fold, bytes).repeat(spec.shape.elements());
         let known = Tensor::host(spec, nothing).map_err(|error| node.invalid(&error.to_string()))?;
         return planner.place(&Value::Known(known));

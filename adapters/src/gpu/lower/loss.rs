@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        doubt::Allowed,
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
@@ -54,14 +55,18 @@ fn pick(planner: &mut Planner, node: &Node<'_>, x: &Placed, weight: bool) -> Res
     }
     let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
     let count = spec.shape.elements();
+    let ignored = match node.op.attribute("ignore_index") {
+        Some(&Attribute::Int(index)) => Some(i32::try_from(index).map_err(|_| node.invalid("no such target"))?),
+        _ => None,
+    };
+    planner.check_allowed(node, 1, Allowed { below: vec![classes], from_end: false, besides: ignored })?;
     let mut parameters = [count, classes, inner].map(|value| value as u32).to_vec();
-    parameters.push(node.int("ignore_index", 0) as i32 as u32);
-    let ignores = matches!(node.op.attribute("ignore_index"), Some(Attribute::Int(_)));
+    parameters.push(ignored.unwrap_or_default() as u32);
     let constants = [
         ("WEIGHT", u32::from(weight)),
         ("WEIGHTED", u32::from(weights.is_some())),
         ("TARGET_WORDS", index_words(node, targets.spec.element)?),
-        ("IGNORES", u32::from(ignores)),
+        ("IGNORES", u32::from(ignored.is_some())),
     ];
     let reads = [x, &targets, weights.as_ref().unwrap_or(x)];
     planner.dispatch(Kernel::new(Shader::Pick, constants), parameters, &reads, spec, grid(count))

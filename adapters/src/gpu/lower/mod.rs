@@ -27,6 +27,7 @@ mod movement;
 mod normalize;
 mod order;
 mod packed;
+mod pixels;
 pub mod pointwise;
 mod pool;
 mod quantize;
@@ -84,7 +85,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Col2Im", transposed::columns_to_image),
     ("Compress", compact::compress),
     ("Concat", movement::concat),
-    ("ConstantOfShape", control::known),
+    ("ConstantOfShape", control::constant_of_shape),
     ("Conv", convolve::conv),
     ("ConvInteger", exact::conv_integer),
     ("ConvTranspose", transposed::conv),
@@ -92,7 +93,7 @@ const OPS: &[(&str, Lower)] = &[
     ("CumSum", order::cumulative_sum),
     ("DFT", signal::fourier),
     ("DeformConv", sample::deformed),
-    ("DepthToSpace", movement::depth_to_space),
+    ("DepthToSpace", pixels::depth_to_space),
     ("DequantizeLinear", quantize::dequantize),
     ("Det", sample::determinant),
     ("Dropout", dropout::dropout),
@@ -169,7 +170,7 @@ const OPS: &[(&str, Lower)] = &[
     ("Slice", movement::slice),
     ("Softmax", reduce::softmax),
     ("SoftmaxCrossEntropyLoss", loss::cross_entropy),
-    ("SpaceToDepth", movement::space_to_depth),
+    ("SpaceToDepth", pixels::space_to_depth),
     ("Split", movement::split),
     ("Squeeze", movement::squeeze),
     ("SwiGLU", gate::swiglu),
@@ -220,6 +221,13 @@ pub fn find(domain: &str, kind: &str) -> Result<Lower, Fault> {
         let dot = if domain.is_empty() { "" } else { "." };
         Fault::Unsupported(format!("operator `{domain}{dot}{kind}` on the GPU"))
     })
+}
+
+/// Every operator that has a function, with its domain.
+#[cfg(test)]
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = OPS.iter().map(|(name, _)| *name).chain(pointwise::names()).map(|name| ("", name));
+    own.chain(CONTRIBUTED.iter().map(|(name, _)| ("com.microsoft", *name)))
 }
 
 /// `Unsupported` with the operator's name, unless it is known here.

@@ -3,11 +3,11 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+        planner::{Halt, Node, Placed, Planner, Value, axes, axis, grid},
     },
     pointwise::{merge, padded},
 };
-use burst_host::nouns::{Element, Shape, Spec};
+use burst_host::nouns::{Element, Fault, Shape, Spec};
 
 /// From where each element of a result is copied: the place of its first, and steps along its axes.
 pub struct Walk {
@@ -44,13 +44,17 @@ pub fn reshape(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
         });
     }
     if let Some(open) = wanted.iter().position(|&extent| extent == -1) {
-        let others = extents.iter().product::<usize>();
+        if wanted[open + 1..].contains(&-1) {
+            return Err(node.invalid("two open extents"));
+        }
+        let others = node.shape(extents.clone())?.elements();
         extents[open] = x.spec.shape.elements().checked_div(others).unwrap_or(0);
     }
     as_shape(node, &x, extents)
 }
 
-fn as_shape(node: &Node<'_>, x: &Placed, extents: Vec<usize>) -> Result<Vec<Value>, Halt> {
+/// The same elements in another shape.
+pub fn as_shape(node: &Node<'_>, x: &Placed, extents: Vec<usize>) -> Result<Vec<Value>, Halt> {
     let shape = node.shape(extents)?;
     if shape.elements() != x.spec.shape.elements() {
         return Err(node.invalid(&format!("{} does not hold as many elements as {shape}", x.spec)));
@@ -69,11 +73,11 @@ pub fn flatten(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
 }
 
 pub fn squeeze(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let axes = node.list("axes", 1)?;
+    let given = node.list("axes", 1)?;
     let x = planner.place(node.input(0))?;
     let extents = x.extents().to_vec();
-    let gone: Vec<usize> = match axes {
-        Some(axes) => axes.iter().map(|&at| axis(node, at, extents.len())).collect::<Result<_, _>>()?,
+    let gone: Vec<usize> = match given {
+        Some(given) => axes(node, &given, extents.len())?,
         None => (0..extents.len()).filter(|&at| extents[at] == 1).collect(),
     };
     let kept = (0..extents.len()).filter(|at| !gone.contains(at)).map(|at| extents[at]).collect();
@@ -81,10 +85,10 @@ pub fn squeeze(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
 }
 
 pub fn unsqueeze(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let axes = node.list("axes", 1)?.ok_or_else(|| node.invalid("no axes"))?;
+    let given = node.list("axes", 1)?.ok_or_else(|| node.invalid("no axes"))?;
     let x = planner.place(node.input(0))?;
-    let rank = x.extents().len() + axes.len();
-    let new: Vec<usize> = axes.iter().map(|&at| axis(node, at, rank)).collect::<Result<_, _>>()?;
+    let rank = x.extents().len() + given.len();
+    let new = axes(node, &given, rank)?;
     let mut old = x.extents().iter().copied();
     let extents = (0..rank).map(|at| if new.contains(&at) { 1 } else { old.next().unwrap_or(1) }).collect();
     as_shape(node, &x, extents)
@@ -94,7 +98,10 @@ pub fn transpose(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, H
     let x = planner.place(node.input(0))?;
     let rank = x.extents().len();
     let order = node.ints("perm").unwrap_or_else(|| (0..rank as i64).rev().collect());
-    let order: Vec<usize> = order.iter().map(|&at| axis(node, at, rank)).collect::<Result<_, _>>()?;
+    let order = axes(node, &order, rank)?;
+    if order.len() != rank {
+        return Err(node.invalid(&format!("an order of {} axes for {}", order.len(), x.spec)));
+    }
     permute(planner, node, &x, &order).map(|placed| vec![placed.into()])
 }
 
@@ -112,8 +119,8 @@ pub fn permute(planner: &mut Planner, node: &Node<'_>, x: &Placed, order: &[usiz
 }
 
 pub fn expand(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let wanted = node.numbers(1)?.iter().map(|&extent| extent.max(0) as usize).collect();
-    let wanted = node.shape(wanted)?;
+    let wanted = node.numbers(1)?.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
+    let wanted = node.shape(wanted.map_err(|_| node.invalid("an extent below zero"))?)?;
     let x = planner.place(node.input(0))?;
     let shape = super::pointwise::broadcast(node, &x.spec.shape, &wanted)?;
     let lead = shape.extents().len() - x.extents().len();
@@ -126,7 +133,12 @@ pub fn expand(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
 pub fn tile(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let repeats = node.numbers(1)?;
     let x = planner.place(node.input(0))?;
-    let extents = x.extents().iter().zip(&repeats).map(|(extent, &times)| extent * times.max(0) as usize).collect();
+    if repeats.len() != x.extents().len() {
+        return Err(node.invalid(&format!("{} repeats of {}", repeats.len(), x.spec)));
+    }
+    let repeated = |(extent, &times): (&usize, &i64)| usize::try_from(times).ok()?.checked_mul(*extent);
+    let extents = x.extents().iter().zip(&repeats).map(repeated).collect::<Option<_>>();
+    let extents = extents.ok_or_else(|| node.invalid(&format!("{repeats:?} repeats of {}", x.spec)))?;
     let outside = Outside { mode: 4, fill: [0; 2], before: vec![0; x.extents().len()], extents: x.extents().to_vec() };
     let walked = Walk { shape: node.shape(extents)?, offset: 0, strides: steps(x.extents()), outside: Some(outside) };
     Ok(vec![walk(planner, node, &x, walked)?.into()])
@@ -137,16 +149,20 @@ pub fn slice(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt>
     let missing = || node.invalid("no bounds");
     let starts = node.list("starts", 1)?.ok_or_else(missing)?;
     let ends = node.list("ends", 2)?.ok_or_else(missing)?;
-    let axes = node.list("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let given = node.list("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let jumps = if node.has(4) { node.numbers(4)? } else { vec![1; starts.len()] };
     let x = planner.place(node.input(0))?;
     let mut extents = x.extents().to_vec();
+    let axes = axes(node, &given, extents.len())?;
+    if [starts.len(), ends.len(), jumps.len()] != [axes.len(); 3] {
+        return Err(node.invalid("bounds for each axis are needed"));
+    }
     let (mut strides, mut offset) = (steps(x.extents()), 0);
-    for (((start, end), at), jump) in starts.iter().zip(&ends).zip(&axes).zip(&jumps) {
-        let at = axis(node, *at, extents.len())?;
+    for (((start, end), &at), jump) in starts.iter().zip(&ends).zip(&axes).zip(&jumps) {
         let (first, count) = range(node, *start, *end, *jump, extents[at] as i64)?;
         offset += first * strides[at];
-        strides[at] *= jump;
+        // Of one element there is no next.
+        strides[at] *= if count > 1 { *jump } else { 1 };
         extents[at] = count;
     }
     let shape = node.shape(extents)?;
@@ -182,7 +198,8 @@ pub fn split(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt>
     let each = extent.div_ceil(parts.max(1));
     let equal = || (0..parts).map(|part| each.min(extent.saturating_sub(part * each)) as i64).collect();
     let sizes: Vec<i64> = sizes.unwrap_or_else(equal);
-    if sizes.len() != parts || sizes.iter().any(|&size| size < 0) || sizes.iter().sum::<i64>() != extent as i64 {
+    let whole = sizes.iter().try_fold(0, |sum: i64, &size| sum.checked_add(size).filter(|_| size >= 0));
+    if sizes.len() != parts || whole != Some(extent as i64) {
         return Err(node.invalid(&format!("parts of {sizes:?} do not make {extent}")));
     }
     let strides = steps(x.extents());
@@ -247,15 +264,19 @@ pub fn pad(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let x = planner.place(node.input(0))?;
     let rank = x.extents().len();
     let all = || (0..rank as i64).collect();
-    let axes: Vec<i64> = if node.has(3) { node.numbers(3)? } else { all() };
+    let given: Vec<i64> = if node.has(3) { node.numbers(3)? } else { all() };
+    let axes = axes(node, &given, rank)?;
     if pads.len() != 2 * axes.len() {
         return Err(node.invalid("two pads are needed for each axis"));
     }
     let (mut before, mut extents) = (vec![0; rank], x.extents().to_vec());
     for (index, &at) in axes.iter().enumerate() {
-        let at = axis(node, at, rank)?;
-        before[at] = pads[index];
-        let extent = extents[at] as i64 + pads[index] + pads[axes.len() + index];
+        let around = [pads[index], pads[axes.len() + index]];
+        if around.iter().any(|pad| pad.unsigned_abs() > Shape::ELEMENTS_MAX as u64) {
+            return Err(Fault::TooLarge(format!("pads of {around:?}")).into());
+        }
+        before[at] = around[0];
+        let extent = extents[at] as i64 + around[0] + around[1];
         extents[at] = usize::try_from(extent).map_err(|_| node.invalid("more is cut off than there is"))?;
     }
     let mode = match node.text("mode", "constant").as_str() {
@@ -265,14 +286,22 @@ pub fn pad(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
         _ => 1,
     };
     let fill = if mode == 1 { fill(node, x.spec.element)? } else { [0; 2] };
+    let shape = node.shape(extents)?;
+    if mode != 1 && x.spec.shape.elements() == 0 && shape.elements() > 0 {
+        return Err(node.invalid("pads that repeat what is not there"));
+    }
     let outside = Outside { mode, fill, before, extents: x.extents().to_vec() };
-    let walked = Walk { shape: node.shape(extents)?, offset: 0, strides: steps(x.extents()), outside: Some(outside) };
+    let walked = Walk { shape, offset: 0, strides: steps(x.extents()), outside: Some(outside) };
     Ok(vec![walk(planner, node, &x, walked)?.into()])
 }
 
 /// The two words of the value that pads hold.
 fn fill(node: &Node<'_>, element: Element) -> Result<[u32; 2], Halt> {
     let bytes = if node.has(2) {
+        if node.spec(2)?.element != element {
+            return Err(node.invalid("a fill of another type"));
+        }
+        node.holds(2, 1)?;
         node.tensor(2)?.contents().map(|bytes| bytes.to_vec()).unwrap_or_default()
     } else if element == Element::Fp32 {
         node.float("value", 0.0).to_le_bytes().to_vec()
@@ -282,32 +311,6 @@ fn fill(node: &Node<'_>, element: Element) -> Result<[u32; 2], Halt> {
     let mut padded = [0; 8];
     padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
     Ok(bytemuck::cast(padded))
-}
-
-pub fn depth_to_space(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let x = planner.place(node.input(0))?;
-    let block = node.int("blocksize", 1).max(1) as usize;
-    let &[n, c, h, w] = x.extents() else { return Err(node.invalid("it takes images")) };
-    let columns_first = node.text("mode", "DCR") == "DCR";
-    let depth = c / (block * block);
-    let (inner, order) = if columns_first {
-        (vec![n, block, block, depth, h, w], [0, 3, 4, 1, 5, 2])
-    } else {
-        (vec![n, depth, block, block, h, w], [0, 1, 4, 2, 5, 3])
-    };
-    let cut = x.reshaped(node.shape(inner)?);
-    let moved = permute(planner, node, &cut, &order)?;
-    as_shape(node, &moved, vec![n, depth, h * block, w * block])
-}
-
-pub fn space_to_depth(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let x = planner.place(node.input(0))?;
-    let block = node.int("blocksize", 1).max(1) as usize;
-    let &[n, c, h, w] = x.extents() else { return Err(node.invalid("it takes images")) };
-    let cut = x.reshaped(node.shape(vec![n, c, h / block, block, w / block, block])?);
-    let order = if node.text("mode", "DCR") == "DCR" { [0, 3, 5, 1, 2, 4] } else { [0, 1, 3, 5, 2, 4] };
-    let moved = permute(planner, node, &cut, &order)?;
-    as_shape(node, &moved, vec![n, c * block * block, h / block, w / block])
 }
 
 /// So many slices along one axis, which has them.

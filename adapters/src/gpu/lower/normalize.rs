@@ -16,6 +16,8 @@ struct Scales {
     rows: usize,
     row: usize,
     each: usize,
+    /// How many there are.
+    count: usize,
 }
 
 pub fn layer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -57,27 +59,34 @@ fn by_axis(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Valu
     if node.spec(1)?.shape.elements() != run {
         return Err(node.unsupported("a scale of another shape than what is normalised"));
     }
-    normalized(planner, node, mode, run, Scales { rows: 1, row: 0, each: 1 })
+    normalized(planner, node, mode, run, Scales { rows: 1, row: 0, each: 1, count: run })
 }
 
 pub fn instance(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let extents = node.spec(0)?.shape.extents();
-    let run: usize = extents[2.min(extents.len())..].iter().product();
-    let channels = extents.get(1).copied().unwrap_or(1);
-    normalized(planner, node, 0, run, Scales { rows: channels, row: 1, each: run.max(1) })
+    let (channels, run) = planes(node)?;
+    normalized(planner, node, 0, run, Scales { rows: channels, row: 1, each: run.max(1), count: channels })
+}
+
+/// Channels, and elements of each.
+fn planes(node: &Node<'_>) -> Result<(usize, usize), Halt> {
+    let &[_, channels, ref plane @ ..] = node.spec(0)?.shape.extents() else {
+        return Err(node.invalid("channels are needed"));
+    };
+    Ok((channels, plane.iter().product()))
 }
 
 /// Since opset 21 there is a scale for each channel; before, for each group.
 pub fn group(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let extents = node.spec(0)?.shape.extents();
-    let groups = usize::try_from(node.int("num_groups", 1)).unwrap_or(1).max(1);
-    let channels = extents.get(1).copied().unwrap_or(1) / groups;
-    let plane: usize = extents[2.min(extents.len())..].iter().product();
+    let (all, plane) = planes(node)?;
+    let groups = usize::try_from(node.int("num_groups", 0)).ok().filter(|&groups| groups > 0);
+    let groups = groups.filter(|&groups| all.is_multiple_of(groups));
+    let groups = groups.ok_or_else(|| node.invalid(&format!("`num_groups` does not divide {all} channels")))?;
+    let channels = all / groups;
     let run = channels * plane;
     let scales = if node.opset >= 21 {
-        Scales { rows: groups, row: channels, each: plane.max(1) }
+        Scales { rows: groups, row: channels, each: plane.max(1), count: all }
     } else {
-        Scales { rows: groups, row: 1, each: run.max(1) }
+        Scales { rows: groups, row: 1, each: run.max(1), count: groups }
     };
     normalized(planner, node, 0, run, scales)
 }
@@ -91,6 +100,9 @@ fn normalized(
 ) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
     let x = widened(planner, node, node.input(0))?;
+    for index in [1, 2].into_iter().filter(|&index| index == 1 || node.has(index)) {
+        node.holds(index, scales.count)?;
+    }
     let scale = widened(planner, node, node.input(1))?;
     let shift = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
@@ -113,7 +125,12 @@ pub fn batch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt>
     }
     let element = node.spec(0)?.element;
     let x = widened(planner, node, node.input(0))?;
-    let mut of = |index| widened(planner, node, node.input(index));
+    let channels = x.extents().get(1).copied().unwrap_or(1);
+    (1..5).try_for_each(|index| node.holds(index, channels))?;
+    let mut of = |index| {
+        let numbers = widened(planner, node, node.input(index))?;
+        Ok::<_, Halt>(numbers.reshaped(node.shape(vec![channels])?))
+    };
     let (scale, shift, mean, variance) = (of(1)?, of(2)?, of(3)?, of(4)?);
     let epsilon = Link::number(code::ADD, node.float("epsilon", 1e-5));
     let (root, invert) = (Link::alone(39), Link::alone(38));
@@ -123,7 +140,7 @@ pub fn batch(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt>
     let links = [Link::tensor(code::MULTIPLY, factor.clone()), Link::tensor(3, shift)];
     let term = chain(planner, node, &mean, &links, Element::Fp32)?;
     let mut extents = vec![1; x.extents().len().max(2) - 1];
-    extents[0] = factor.spec.shape.elements();
+    extents[0] = channels;
     let channel = |placed: &Placed| Ok::<_, Halt>(placed.reshaped(node.shape(extents.clone())?));
     let links = [Link::tensor(code::MULTIPLY, channel(&factor)?), Link::tensor(code::ADD, channel(&term)?)];
     let y = chain(planner, node, &x, &links, Element::Fp32)?;

@@ -32,7 +32,7 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     extents.push(packed.n);
     let weights = packed.weights(planner, node)?;
     let scales = widened(planner, node, node.input(2))?;
-    packed.holds(node, 2, packed.n * packed.blocks)?;
+    node.holds(2, packed.n * packed.blocks)?;
     let (zeros, kind) = packed.zeros(planner, node)?;
     let blocks = packed.groups(planner, node)?;
     let bias = if node.has(5) { Some(widened(planner, node, node.input(5))?) } else { None };
@@ -88,17 +88,9 @@ impl Packed {
         Ok(Self { k, n, bits, block, blocks })
     }
 
-    fn holds(&self, node: &Node<'_>, index: usize, elements: usize) -> Result<(), Halt> {
-        let found = node.spec(index)?;
-        if found.shape.elements() == elements {
-            return Ok(());
-        }
-        Err(node.invalid(&format!("input {index} is {found}, {elements} elements are needed")))
-    }
-
     fn weights(&self, planner: &mut Planner, node: &Node<'_>) -> Result<Placed, Halt> {
         let weights = planner.place(node.input(1))?;
-        self.holds(node, 1, self.n * self.blocks * self.block * self.bits / 8)?;
+        node.holds(1, self.n * self.blocks * self.block * self.bits / 8)?;
         if weights.spec.element == Element::U8 { Ok(weights) } else { Err(node.invalid("weights are packed in UINT8")) }
     }
 
@@ -108,10 +100,10 @@ impl Packed {
             return Ok((None, 0));
         }
         if node.spec(3)?.element == Element::U8 {
-            self.holds(node, 3, self.n * (self.blocks * self.bits).div_ceil(8))?;
+            node.holds(3, self.n * (self.blocks * self.bits).div_ceil(8))?;
             return Ok((Some(planner.place(node.input(3))?), 1));
         }
-        self.holds(node, 3, self.n * self.blocks)?;
+        node.holds(3, self.n * self.blocks)?;
         Ok((Some(widened(planner, node, node.input(3))?), 2))
     }
 
@@ -124,6 +116,7 @@ impl Packed {
         if groups.spec.element != Element::I32 || groups.spec.shape.elements() < self.k {
             return Err(node.invalid("g_idx is an INT32 for each row of the weights"));
         }
+        planner.check_below(node, 4, self.blocks)?;
         Ok(Some(groups))
     }
 }

@@ -100,6 +100,13 @@ const BINARY: &[(&str, u32)] = &[
 /// Operators whose result is a truth.
 const TRUTHS: &[&str] = &["Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual"];
 
+/// The names of pointwise operators.
+#[cfg(test)]
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let others = ["BitShift", "Gelu", "IsInf", "Mean", "Mod"];
+    UNARY.iter().map(|(name, ..)| *name).chain(BINARY.iter().map(|(name, _)| *name)).chain(others)
+}
+
 /// The lowering of a pointwise operator.
 pub fn find(kind: &str) -> Option<Lower> {
     if UNARY.iter().any(|(name, ..)| *name == kind) {

@@ -101,6 +101,9 @@ fn cut(node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
 fn along(planner: &mut Planner, node: &Node<'_>, values: &Placed, x: &Placed) -> Result<Placed, Halt> {
     let rank = x.extents().len();
     let count = values.spec.shape.elements();
+    if rank == 0 && count != 1 {
+        return Err(node.invalid("a scalar has one scale"));
+    }
     if values.extents().len() < 2 && count == 1 || rank == 0 {
         return Ok(values.reshaped(node.shape(Vec::new())?));
     }

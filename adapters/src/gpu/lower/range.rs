@@ -66,7 +66,7 @@ fn tensor<T: bytemuck::Pod>(
     value: impl Fn(usize) -> T,
 ) -> Result<Tensor, Halt> {
     // Before it is allocated.
-    let shape = node.shape(vec![if count > Shape::ELEMENTS_MAX as f64 { usize::MAX } else { count as usize }])?;
+    let shape = node.table(vec![if count > Shape::ELEMENTS_MAX as f64 { usize::MAX } else { count as usize }])?;
     let values: Vec<T> = (0..shape.elements()).map(value).collect();
     Tensor::from_slice(element, shape.extents(), &values).map_err(|error| node.invalid(&error.to_string()))
 }

@@ -187,6 +187,7 @@ impl<'a> Network<'a> {
         if lengths.spec.element != Element::I32 || lengths.extents() != [self.batches] {
             return Err(node.invalid("a length for each sample is needed"));
         }
+        planner.check_below(node, 4, self.steps + 1)?;
         Ok(Some(lengths))
     }
 
@@ -309,7 +310,7 @@ fn extents(value: &Value) -> Option<&[usize]> {
 }
 
 fn zeros(node: &Node<'_>, extents: Vec<usize>) -> Result<Value, Halt> {
-    let shape = node.shape(extents)?;
+    let shape = node.table(extents)?;
     let zeros = vec![0.0f32; shape.elements()];
     let tensor = Tensor::from_slice(Element::Fp32, shape.extents(), &zeros);
     tensor.map(Value::Known).map_err(|error| node.invalid(&error.to_string()))

@@ -3,7 +3,7 @@
 use super::{
     super::{
         kernels::Shader,
-        planner::{Halt, Node, Placed, Planner, Value, axis},
+        planner::{Halt, Node, Placed, Planner, Value, axes, axis},
     },
     pointwise::{convert, widened},
     runs::{self, Runs},
@@ -37,10 +37,7 @@ pub fn reduce(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     if given.is_empty() && node.int("noop_with_empty_axes", 0) == 1 {
         return Ok(vec![node.input(0).clone()]);
     }
-    let mut axes: Vec<usize> = given.iter().map(|&at| axis(node, at, rank)).collect::<Result<_, _>>()?;
-    if given.is_empty() {
-        axes = (0..rank).collect();
-    }
+    let axes = if given.is_empty() { (0..rank).collect() } else { axes(node, &given, rank)? };
     fold(planner, node, mode, &axes, node.int("keepdims", 1) == 1)
 }
 
@@ -113,7 +110,8 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
     let element = node.spec(0)?.element;
     let x = widened(planner, node, node.input(0))?;
     let rank = x.extents().len();
-    let at = axis(node, node.int("axis", if node.opset >= 13 { -1 } else { 1 }), rank)?;
+    // A scalar is a run of its own.
+    let at = axis(node, node.int("axis", if node.opset >= 13 { -1 } else { 1 }), rank.max(1))?;
     let (run, inner) = if rank == 0 {
         (1, 1)
     } else if node.opset >= 13 {

@@ -3,11 +3,14 @@
 use super::{
     super::{
         kernels::{Kernel, Shader},
-        planner::{Halt, Node, Placed, Planner, Value, axis, grid},
+        planner::{Halt, Node, Placed, Planner, Value, axes, grid},
     },
     pointwise::{convert, widened},
 };
 use burst_host::nouns::{Element, Spec, Tensor};
+
+/// Places that are looked at along one axis, all together.
+const TAPS_MAX: f64 = (1 << 24) as f64;
 
 /// How one axis is resized.
 struct Axis {
@@ -31,7 +34,7 @@ struct Taps {
 /// Scales and sizes are inputs; `Upsample` has scales alone.
 pub fn resize(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
-    let axes = axes(node)?;
+    let axes = resized(node)?;
     let mut x = match element {
         Element::U8 | Element::I8 | Element::U16 | Element::I16 => {
             let narrow = planner.place(node.input(0))?;
@@ -46,13 +49,14 @@ pub fn resize(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     Ok(vec![convert(planner, node, &x, element)?.into()])
 }
 
-fn axes(node: &Node<'_>) -> Result<Vec<Axis>, Halt> {
+/// Axes whose results are within limits.
+fn resized(node: &Node<'_>) -> Result<Vec<Axis>, Halt> {
     let extents = node.spec(0)?.shape.extents().to_vec();
     // Resize before opset 11 and Upsample: no region of interest.
     let early = node.op.kind == "Upsample" || (node.opset < 11 && node.inputs.len() == 2);
     let (scales_at, sizes_at) = if early { (1, 9) } else { (2, 3) };
     let chosen = match node.ints("axes") {
-        Some(axes) => axes.iter().map(|&at| axis(node, at, extents.len())).collect::<Result<Vec<_>, _>>()?,
+        Some(given) => axes(node, &given, extents.len())?,
         None => (0..extents.len()).collect(),
     };
     let sizes = if node.has(sizes_at) { node.numbers(sizes_at)? } else { Vec::new() };
@@ -63,8 +67,11 @@ fn axes(node: &Node<'_>) -> Result<Vec<Axis>, Halt> {
         kept(node, sizes.iter().zip(&chosen).map(scale).collect())
     };
     let roi = if !early && node.has(1) { node.floats(1)? } else { Vec::new() };
-    if scales.len() != chosen.len() {
+    if scales.len() != chosen.len() || !(sizes.is_empty() || sizes.len() == chosen.len()) {
         return Err(node.invalid("a scale or size for each axis is needed"));
+    }
+    if !scales.iter().all(|scale| scale.is_finite() && *scale > 0.0) || sizes.iter().any(|&size| size < 0) {
+        return Err(node.invalid(&format!("scales of {scales:?}")));
     }
     let policy = node.text("keep_aspect_ratio_policy", "stretch");
     let axis = |(index, &at): (usize, &usize)| {
@@ -77,7 +84,10 @@ fn axes(node: &Node<'_>) -> Result<Vec<Axis>, Halt> {
         let part = (roi.get(index).copied().unwrap_or(0.0), roi.get(index + chosen.len()).copied().unwrap_or(1.0));
         Axis { at, before, after, scale, part }
     };
-    Ok(chosen.iter().enumerate().map(axis).collect())
+    let axes: Vec<Axis> = chosen.iter().enumerate().map(axis).collect();
+    let mut extents = extents;
+    axes.iter().for_each(|axis| extents[axis.at] = axis.after);
+    node.shape(extents).map(|_| axes)
 }
 
 /// One scale for all axes, where the aspect ratio is kept.
@@ -120,14 +130,19 @@ fn default_mode(node: &Node<'_>) -> &'static str {
 fn taps(node: &Node<'_>, axis: &Axis) -> Result<Taps, Halt> {
     let cropped = node.text("coordinate_transformation_mode", "") == "tf_crop_and_resize";
     let mut taps = Taps { each: 0, places: Vec::new(), weights: Vec::new(), bias: Vec::new() };
+    let (before, reach) = (axis.before as f64, reach(node, axis.scale));
+    if axis.after as f64 * 2.0 * reach > TAPS_MAX {
+        return Err(node.unsupported("windows of that size"));
+    }
     for place in 0..axis.after {
-        let x = origin(node, axis, place);
+        let asked = origin(node, axis, place);
+        let x = asked.clamp(-reach, before + reach);
         // The neighbour on the left is preferred: the rest is in (0, 1].
         let (left, rest) = if x.fract() == 0.0 { (x - 1.0, 1.0) } else { (x.floor(), x - x.floor()) };
         let mut weights = weights(node, rest, axis.scale)?;
         taps.each = weights.len();
         let first = left as i64 + 1 - weights.len() as i64 / 2;
-        let outside = cropped && (x < 0.0 || x > axis.before as f64 - 1.0);
+        let outside = cropped && (asked < 0.0 || asked > before - 1.0);
         if node.int("exclude_outside", 0) == 1 {
             exclude(&mut weights, first, axis.before as i64);
         }
@@ -139,6 +154,16 @@ fn taps(node: &Node<'_>, axis: &Axis) -> Result<Taps, Halt> {
         }
     }
     Ok(taps)
+}
+
+/// Shrinking with smoothing, the window grows as the result shrinks.
+fn shrink(node: &Node<'_>, scale: f64) -> f64 {
+    if node.int("antialias", 0) == 1 { scale.min(1.0) } else { 1.0 }
+}
+
+/// How far from its place a window may look.
+fn reach(node: &Node<'_>, scale: f64) -> f64 {
+    2.0 / shrink(node, scale) + 2.0
 }
 
 fn exclude(weights: &mut [f64], first: i64, extent: i64) {
@@ -153,8 +178,7 @@ fn exclude(weights: &mut [f64], first: i64, extent: i64) {
 
 /// Weights of the neighbours, an even number of them around the place.
 fn weights(node: &Node<'_>, rest: f64, scale: f64) -> Result<Vec<f64>, Halt> {
-    // Shrinking with smoothing, the window grows as the result shrinks.
-    let shrink = if node.int("antialias", 0) == 1 { scale.min(1.0) } else { 1.0 };
+    let shrink = shrink(node, scale);
     let a = f64::from(node.float("cubic_coeff_a", -0.75));
     match node.text("mode", "nearest").as_str() {
         "nearest" => Ok(nearest(&node.text("nearest_mode", nearest_mode(node)), rest)),

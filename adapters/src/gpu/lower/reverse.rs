@@ -18,6 +18,7 @@ pub fn sequence(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Ha
     if lengths.spec.element != Element::I64 || lengths.extents() != [batches] {
         return Err(node.invalid("a length for each batch is needed"));
     }
+    planner.check_below(node, 1, if time_first { first } else { second } + 1)?;
     let size = x.spec.element.size().ok_or_else(|| node.unsupported("BYTES"))?;
     let count = x.spec.shape.elements();
     let parameters = [count, first, second, inner.iter().product()].map(|value| value as u32).to_vec();

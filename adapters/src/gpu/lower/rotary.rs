@@ -24,6 +24,9 @@ pub fn rotary(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     if positions.is_none() && rows != batches * places {
         return Err(node.invalid("tables need a row for each place, or positions"));
     }
+    if positions.is_some() {
+        planner.check_below(node, 3, rows)?;
+    }
     let words = positions.as_ref().map_or(Ok(0), |positions| index_words(node, positions.spec.element))?;
     let count = x.spec.shape.elements();
     let step = if x.extents().len() == 3 { heads } else { 1 };

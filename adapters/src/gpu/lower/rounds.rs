@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        planner::{Halt, Node, Planner, Value, axis},
+        planner::{Halt, Node, Planner, SPELLED_MAX, Value, axis},
         task::Task,
     },
     body::Body,
@@ -99,6 +99,9 @@ fn batches(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Task>, Halt> {
         return Err(node.unsupported("sequences of several lengths"));
     }
     let count = node.spec(1)?.shape.extents().first().copied().ok_or_else(|| node.invalid("no axis of batches"))?;
+    if count > SPELLED_MAX {
+        return Err(node.unsupported(&format!("{count} batches")));
+    }
     let mut tasks = Vec::new();
     let directions = ("scan_input_directions".into(), Attribute::Ints(node.ints("directions").unwrap_or_default()));
     let mut parts = vec![Vec::new(); node.op.outputs.len()];
@@ -259,6 +262,9 @@ fn slice(planner: &mut Planner, node: &Node<'_>, value: &Value, at: usize, index
         return planner.apply("Gather", vec![("axis".into(), Attribute::Int(at as i64))], vec![value.clone(), index]);
     }
     let whole = planner.place(value)?;
+    if whole.extents().get(at).is_none_or(|&extent| index >= extent) {
+        return Err(node.invalid(&format!("{} has no slice {index} along axis {at}", whole.spec)));
+    }
     let slice = part(planner, node, &whole, at, index, 1)?;
     let mut extents = slice.extents().to_vec();
     extents.remove(at);

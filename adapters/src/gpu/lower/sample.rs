@@ -56,7 +56,12 @@ pub fn affine_grid(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>,
     let theta = widened(planner, node, node.input(0))?;
     let axes = size.len().saturating_sub(2);
     let &[n, rows, columns] = theta.extents() else { return Err(node.invalid("a matrix an image is needed")) };
-    if !matches!(axes, 2 | 3) || rows != axes || columns != axes + 1 || size.iter().any(|&extent| extent < 1) {
+    if !matches!(axes, 2 | 3)
+        || rows != axes
+        || columns != axes + 1
+        || size.iter().any(|&extent| extent < 1)
+        || size[0] != n as i64
+    {
         return Err(node.invalid(&format!("{} for a grid of {size:?}", theta.spec)));
     }
     let spatial: Vec<usize> = size[2..].iter().map(|&extent| extent as usize).collect();
@@ -80,7 +85,7 @@ fn homogeneous(node: &Node<'_>, extents: &[usize]) -> Result<Value, Halt> {
         (false, _) => (2 * at + 1) as f64 / extent as f64 - 1.0,
     };
     let points = node.shape(extents.to_vec())?.elements();
-    let shape = node.shape(vec![points, extents.len() + 1])?;
+    let shape = node.table(vec![points, extents.len() + 1])?;
     let mut numbers = Vec::with_capacity(shape.elements());
     for mut point in 0..points {
         for &extent in extents.iter().rev() {
@@ -112,6 +117,7 @@ pub fn roi_align(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, H
         return Err(node.unsupported("so many samples"));
     }
     let spec = Spec { element: Element::Fp32, shape: node.shape(vec![regions, c, rows, columns])? };
+    planner.check_below(node, 2, n)?;
     let count = spec.shape.elements();
     let mut parameters = [count, n, c, h, w, rows, columns, samples].map(|value| value as u32).to_vec();
     parameters.push(node.float("spatial_scale", 1.0).to_bits());

@@ -177,7 +177,7 @@ pub fn blackman(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
 /// a - b · cos(turn) + c · cos(2 · turn)
 fn window(node: &Node<'_>, [a, b, c]: [f64; 3]) -> Result<Vec<Value>, Halt> {
     let size = count(node, 0)?;
-    let shape = node.shape(vec![size])?;
+    let shape = node.table(vec![size])?;
     let whole = if node.int("periodic", 1) == 1 { size } else { (size - 1).max(1) };
     let at = |place: usize| {
         let turn = 2.0 * PI * place as f64 / whole as f64;
@@ -206,7 +206,7 @@ pub fn mel(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let edge = |index| Ok::<_, Halt>(node.floats(index)?.first().copied().unwrap_or(0.0));
     let [low, high] = [edge(3)?, edge(4)?].map(|hertz| 2595.0 * (hertz / 700.0).ln_1p() / LN_10);
     let bins = points / 2 + 1;
-    let shape = node.shape(vec![bins, bands])?;
+    let shape = node.table(vec![bins, bands])?;
     let step = (high - low) / (bands + 2) as f64;
     let bin = |band: usize| {
         let hertz = 700.0 * ((band as f64 * step + low) / 2595.0 * LN_10).exp_m1();

@@ -5,11 +5,14 @@ use burst_host::nouns::{Element, Tensor};
 
 /// Two values, the second where the index says; an index outside marks nothing.
 pub fn one_hot(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let depth = depth(node)?;
+    let depth = node.table(vec![depth(node)?])?.elements();
+    node.holds(2, 2)?;
     let x = planner.place(node.input(0))?;
     let at = axis(node, node.int("axis", -1), x.extents().len() + 1)?;
     let mut extents = x.extents().to_vec();
-    extents.insert(at, 1);
+    extents.insert(at, depth);
+    node.shape(extents.clone())?;
+    extents[at] = 1;
     let x = x.reshaped(node.shape(extents)?);
     let mut shape = vec![1; x.extents().len()];
     shape[at] = depth;
@@ -55,6 +58,7 @@ pub fn eye_like(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Ha
     let &[rows, columns] = node.spec(0)?.shape.extents() else { return Err(node.invalid("it takes a matrix")) };
     let diagonal = node.int("k", 0);
     let one = |place: usize| (place % columns.max(1)) as i64 - (place / columns.max(1)) as i64 == diagonal;
+    node.table(vec![rows, columns])?;
     let ones: Vec<u8> = (0..rows * columns).map(|place| u8::from(one(place))).collect();
     let ones = Tensor::from_slice(Element::U8, vec![rows, columns], &ones);
     let ones = ones.map_err(|error| node.invalid(&error.to_string()))?;

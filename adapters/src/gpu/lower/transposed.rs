@@ -65,7 +65,8 @@ fn spread(node: &Node<'_>, input: [usize; 3], kernel: &[usize]) -> Result<Window
 pub fn columns_to_image(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let (image, block) = (extents(node, 1)?, extents(node, 2)?);
     let x = planner.place(node.input(0))?;
-    let (&[n, rows, columns], size) = (x.extents(), block.iter().product::<usize>()) else {
+    let size = block.iter().fold(1usize, |size, &extent| size.saturating_mul(extent));
+    let &[n, rows, columns] = x.extents() else {
         return Err(node.invalid("columns are a batch of matrices"));
     };
     let axes = block.len();
@@ -73,7 +74,8 @@ pub fn columns_to_image(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Va
         return Err(node.unsupported("blocks of that shape"));
     }
     let windows = Windows::<3>::new(node, std::array::from_fn(|axis| at(&image, axis)), &block, false)?;
-    if windows.output.iter().product::<usize>() != columns {
+    let blocks = windows.output.iter().fold(1usize, |blocks, &extent| blocks.saturating_mul(extent));
+    if blocks != columns {
         return Err(node.invalid("another number of blocks than columns"));
     }
     let mut shape = vec![n, rows];
@@ -110,7 +112,7 @@ fn unit(node: &Node<'_>, rows: usize, block: &[usize]) -> Result<Value, Halt> {
     let size: usize = block.iter().product();
     let mut extents = vec![rows, 1];
     extents.extend(block);
-    let shape = node.shape(extents)?;
+    let shape = node.table(extents)?;
     let weights: Vec<f32> = (0..rows * size).map(|at| f32::from(at / size % size == at % size)).collect();
     let tensor = Tensor::from_slice(Element::Fp32, shape.extents(), &weights);
     tensor.map(Value::Known).map_err(|_| node.unsupported("blocks of that size"))

@@ -1,14 +1,18 @@
-// Whether each index lies on its axis, counted from either end. Where one does not, the number of the check is left in
+// Whether each index lies on its axis, or is a number that is allowed besides. Where one does not, the number of the check is left in
 // the word that is read with the results.
 
 // Words of an index: 1 or 2.
 override INDEX_WORDS: u32;
+// Whether indices may count from the end.
+override FROM_END: bool;
+override BESIDES: bool;
 
 struct Parameters {
     count: u32,
     // Indices of a tuple, each of an axis of its own.
     depth: u32,
     number: u32,
+    besides: i32,
     extents: array<u32, 8>,
 }
 
@@ -33,8 +37,10 @@ fn main(
         high = indices[at * 2u + 1u];
     }
     let from_start = high == 0u && low < extent;
-    let from_end = high == 0xffffffffu && bitcast<i32>(low) < 0 && 0u - low <= extent;
-    if !from_start && !from_end {
+    let from_end = FROM_END && high == 0xffffffffu && bitcast<i32>(low) < 0 && 0u - low <= extent;
+    let sign = select(0u, 0xffffffffu, parameters.besides < 0);
+    let besides = BESIDES && high == sign && low == bitcast<u32>(parameters.besides);
+    if !from_start && !from_end && !besides {
         atomicMax(&found[0], parameters.number);
     }
 }

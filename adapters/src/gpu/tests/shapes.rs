@@ -51,7 +51,10 @@ fn close(what: &str, gpu: &Lavapipe, sketch: Sketch, inputs: &[Tensor], expected
     Ok(())
 }
 
-/// Of a shape, an operand: which axes it lacks in front, and which it has one of.
+/// How many axes an operand lacks in front, and of which it has one.
+type Operand = (usize, Vec<bool>);
+
+/// The shape of an operand.
 fn narrowed(shape: &[usize], lacks: usize, ones: &[bool]) -> Vec<usize> {
     let narrow = |(&extent, &one): (&usize, &bool)| if one { 1 } else { extent };
     shape.iter().zip(ones).map(narrow).skip(lacks.min(shape.len() - 1)).collect()
@@ -62,27 +65,26 @@ fn operands_are_broadcast() {
     let Some(gpu) = Lavapipe::open() else { return };
     let operand = || (0usize..3, vec(any::<bool>(), 5));
     let case = (vec(1usize..6, 1..6), operand(), operand(), 0usize..5, any::<u32>());
-    let check =
-        |(shape, second, third, kind, seed): (Vec<usize>, (usize, Vec<bool>), (usize, Vec<bool>), usize, u32)| {
-            let (b_shape, c_shape) = (narrowed(&shape, second.0, &second.1), narrowed(&shape, third.0, &third.1));
-            let [(a, a_tensor), (b, b_tensor), (c, c_tensor)] =
-                [(&shape, seed), (&b_shape, seed ^ 1), (&c_shape, seed ^ 2)].map(|(shape, seed)| drawn(shape, seed));
-            let kind = ["Add", "Sub", "Mul", "Max", "Min"][kind];
-            let both = |a: f64, b: f64| match kind {
-                "Add" => a + b,
-                "Sub" => b - a,
-                "Mul" => a * b,
-                "Max" => a.max(b),
-                _ => a.min(b),
-            };
-            let at = |place: &Vec<usize>| {
-                both(a[offset(place, &shape)], b[offset(place, &b_shape)]) * c[offset(place, &c_shape)]
-            };
-            let expected: Vec<f64> = places(&shape).iter().map(at).collect();
-            let sketch = input(input(input(Sketch::new("broadcast"), "a", &shape), "b", &b_shape), "c", &c_shape);
-            let sketch = sketch.op(kind, "b a", "x").op("Mul", "x c", "y");
-            close(kind, &gpu, sketch, &[a_tensor, b_tensor, c_tensor], &expected)
+    let check = |(shape, second, third, kind, seed): (Vec<usize>, Operand, Operand, usize, u32)| {
+        let (b_shape, c_shape) = (narrowed(&shape, second.0, &second.1), narrowed(&shape, third.0, &third.1));
+        let [(a, a_tensor), (b, b_tensor), (c, c_tensor)] =
+            [(&shape, seed), (&b_shape, seed ^ 1), (&c_shape, seed ^ 2)].map(|(shape, seed)| drawn(shape, seed));
+        let kind = ["Add", "Sub", "Mul", "Max", "Min"][kind];
+        let both = |a: f64, b: f64| match kind {
+            "Add" => a + b,
+            "Sub" => b - a,
+            "Mul" => a * b,
+            "Max" => a.max(b),
+            _ => a.min(b),
         };
+        let at = |place: &Vec<usize>| {
+            both(a[offset(place, &shape)], b[offset(place, &b_shape)]) * c[offset(place, &c_shape)]
+        };
+        let expected: Vec<f64> = places(&shape).iter().map(at).collect();
+        let sketch = input(input(input(Sketch::new("broadcast"), "a", &shape), "b", &b_shape), "c", &c_shape);
+        let sketch = sketch.op(kind, "b a", "x").op("Mul", "x c", "y");
+        close(kind, &gpu, sketch, &[a_tensor, b_tensor, c_tensor], &expected)
+    };
     random(CASES).run(&case, check).unwrap();
 }
 

@@ -183,6 +183,10 @@ impl HostBuilder for GuestState {
             graph.outputs.push(Port { name: name.clone(), element: None, shape: None, optional: false });
             graph.ops.push(Op::identity(value.clone(), name));
         }
+        // Guests' tensors are on the device; what a graph is made of is on the host, as if it came from a file.
+        for (_, constant) in &mut graph.constants {
+            *constant = self.grants.accelerator.download(constant).await?;
+        }
         let program = self.grants.accelerator.load(&graph).await?;
         program.signature().held_by_guests()?;
         drop(charges);

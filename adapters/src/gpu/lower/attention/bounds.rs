@@ -33,6 +33,7 @@ impl Bounds {
             if lengths.spec.element != Element::I64 || lengths.extents() != [attention.query.batches] || node.has(4) {
                 return Err(node.invalid("a length for each batch, and no past, is needed"));
             }
+            planner.check_below(node, 6, attention.key.places + 1)?;
             bounds.lengths = Some(lengths);
         }
         Ok(bounds)
