@@ -51,11 +51,11 @@ fn tensors_run_out_as_a_fault_and_are_given_back() {
 /// A graph that a guest puts together, of which a constant decides over a shape, on either accelerator.
 #[test]
 fn guests_build_graphs_on_every_accelerator() {
+    let accelerators = [Some(crate::support::cpu() as Arc<dyn Accelerator>), gpu().map(|gpu| gpu as _)];
     block_on(async {
         let floats = |extents: [usize; 2], values: &[f32]| Tensor::from_slice(Element::Fp32, extents, values).unwrap();
         let inputs =
             [("a", floats([1, 2], &[1.0, 2.0])), ("b", floats([2, 4], &[0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.5]))];
-        let accelerators = [Some(crate::support::cpu() as Arc<dyn Accelerator>), gpu().map(|gpu| gpu as _)];
         for accelerator in accelerators.into_iter().flatten() {
             let house = House::on(accelerator, &probe("builder"), "limits.deadline_ms = 30000").await;
             for _ in 0..3 {
