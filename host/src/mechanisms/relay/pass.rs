@@ -5,6 +5,7 @@ use super::{
     pace::{self, Work},
     part::Part,
     sessions::Begin,
+    suspects::SILENCE,
     wire::{self, Call, Outcome, Turn, Values},
 };
 use crate::{
@@ -216,10 +217,9 @@ impl Relay {
         let call = self.fabric.call(node, STAGE, message, until);
         tokio::pin!(call);
         loop {
-            let patience = self.suspects.patience(node);
             let lives = async {
-                tokio::time::sleep(patience).await;
-                self.lives(node, patience).await
+                tokio::time::sleep(SILENCE).await;
+                self.lives(node, self.suspects.patience(node)).await
             };
             tokio::select! {
                 answer = &mut call => return answer,

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 /// Longer than a fabric takes to notice that a node is gone.
 const SUSPICION: Duration = Duration::from_secs(3);
-/// How long a node may be silent before it is asked for a sign of life, and may then take to give one: a process that is
-/// killed says nothing, and the fabric waits longer.
-const PATIENCE: Duration = Duration::from_millis(150);
+/// How long a node may be silent before it is asked for a sign of life, and may at least take to give one: a process that
+/// is killed says nothing, and the fabric waits longer.
+pub const SILENCE: Duration = Duration::from_millis(150);
 /// For a node that is far away or has much to send first.
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
@@ -26,7 +26,7 @@ pub struct Suspects {
 #[derive(Default)]
 struct Record {
     suspected: Option<Instant>,
-    /// How long signs of life took of late.
+    /// How long signs of life took of late, the last one as much as all before it.
     took: Duration,
 }
 
@@ -49,13 +49,13 @@ impl Suspects {
     pub fn lives(&self, node: &NodeName, took: Duration) {
         let mut records = self.records();
         let record = records.entry(node.clone()).or_default();
-        *record = Record { suspected: None, took: took.max(record.took * 7 / 8) };
+        *record = Record { suspected: None, took: (took + record.took) / 2 };
     }
 
-    /// Twice as long as signs of life of this node took.
+    /// How long a sign of life may take: twice as long as those of this node took.
     pub fn patience(&self, node: &NodeName) -> Duration {
         let took = self.records().get(node).map_or(Duration::ZERO, |record| record.took);
-        (took * 2).clamp(PATIENCE, PATIENCE_MAX)
+        (took * 2).clamp(SILENCE, PATIENCE_MAX)
     }
 
     /// Puts those that are suspected last, the latest at the very end.
@@ -119,10 +119,10 @@ mod tests {
     fn a_slow_node_is_waited_for() {
         let (suspects, [a, b]) = (Suspects::default(), nodes());
         suspects.add(&a);
-        suspects.lives(&a, Duration::from_secs(1));
-        assert_eq!([&a, &b].map(|node| suspects.patience(node)), [Duration::from_secs(2), PATIENCE]);
+        suspects.lives(&a, Duration::from_secs(2));
+        assert_eq!([&a, &b].map(|node| suspects.patience(node)), [Duration::from_secs(2), SILENCE]);
         (0..20).for_each(|_| suspects.lives(&a, Duration::from_millis(1)));
-        assert_eq!(suspects.patience(&a), PATIENCE);
+        assert_eq!(suspects.patience(&a), SILENCE);
         assert!(suspects.add(&a));
     }
 }
