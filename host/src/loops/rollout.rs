@@ -185,7 +185,7 @@ impl Rollout {
         let contents = Contents::new(&release, self.place.clone());
         let warm = self.workload.warm(&release.guests, Some(Arc::new(contents))).await?;
         // A process that begins has nothing better to serve meanwhile.
-        if lock(&self.running).is_some() {
+        if !self.begins(sealed) {
             warm.ready().await;
         }
         // Of its own: whatever is wanted next, this step is done as a whole.
@@ -197,8 +197,7 @@ impl Rollout {
         let _turn = self.turning.lock().await;
         let before = self.releases();
         // A process that has just begun serves what it served, whatever else is wanted.
-        let begins = lock(&self.running).is_none() && before.serving.as_ref() == Some(&sealed);
-        if before.wanted() != Some(&sealed) && !begins {
+        if before.wanted() != Some(&sealed) && !self.begins(&sealed) {
             return Err(RolloutError::Superseded);
         }
         let serving = sealed.clone();
@@ -209,6 +208,11 @@ impl Rollout {
         self.tell(self.settled()).await;
         self.sweep(&before).await;
         Ok(())
+    }
+
+    /// Whether this process has just begun, and this is what the last one served.
+    fn begins(&self, sealed: &Sealed) -> bool {
+        lock(&self.running).is_none() && self.releases().serving.as_ref() == Some(sealed)
     }
 
     /// Removes what only releases name that nobody will go back to.
