@@ -31,11 +31,11 @@ struct Record {
 }
 
 impl Suspects {
-    /// Suspects a node. `false` where it was suspected before.
+    /// Suspects a node. `false` where it is suspected already.
     pub fn add(&self, node: &NodeName) -> bool {
         let before = self.records().entry(node.clone()).or_default().suspected.replace(Instant::now());
         self.changed.send_replace(());
-        before.is_none()
+        before.is_none_or(|since| since.elapsed() >= SUSPICION)
     }
 
     /// A node answered.
