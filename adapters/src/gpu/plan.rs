@@ -1,4 +1,4 @@
-//! A graph at fixed shapes, recorded: one run is one pass and one submit.
+//! A graph at fixed shapes, recorded: one run is one submit, and one pass unless something is cleared between its kernels.
 
 use super::{
     device::Gpu,

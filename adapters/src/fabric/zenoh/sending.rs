@@ -1,5 +1,6 @@
 //! Zenoh blocks whoever sends while a link is full. What surely finds room is sent at once; everything else on threads
-//! for it, a few for each node, so that one node that takes nothing holds up no other.
+//! for it, a few for each node, so that one node that takes nothing holds up no call to another. Answers share theirs: a
+//! node that takes none of many holds up those to others until its link is closed.
 
 use super::broken;
 use burst_host::{
