@@ -262,6 +262,7 @@ fn told(cluster: &Cluster, node: usize, arguments: &[&str]) -> String {
 #[test]
 fn operators_see_who_runs_what() {
     let Some(cluster) = Cluster::start() else { return };
+    cluster.settle(3, 2);
     let listed = told(&cluster, 2, &["nodes"]);
     NAMES.iter().for_each(|name| assert!(listed.contains(name), "{listed}"));
     let directory = tempfile::tempdir().unwrap();
