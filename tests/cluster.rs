@@ -2,7 +2,11 @@
 
 use crate::{
     split::{answer, cut, load, model, models, plan, same},
-    support::{block_on, cpu, root, slow::Slow},
+    support::{
+        block_on, cpu,
+        root,
+        slow::Slow,
+    },
 };
 use burst_adapters::{fabric::Hub, onnx::Onnx, registry::Directory};
 use burst_host::{
@@ -186,6 +190,37 @@ fn states_are_replayed_where_they_were_lost() {
         while [0, 2].iter().any(|&node| kept(&nodes[node])) {
             assert!(Instant::now() < until, "a session has ended, and a node keeps its states");
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
+/// Rows that don't know of each other pass the stages three at a time.
+#[test]
+fn a_request_is_computed_in_micro_batches() {
+    let model = root().join("guests/digits/model/digits.onnx");
+    let directory = cut(&model, ["--parts", "3", "--micro-batch", "3"]);
+    let whole = load(&models(cpu()), &model).unwrap();
+    block_on(async {
+        let hub = Hub::default();
+        let nodes = nodes(&hub, &plan(&directory), 0.6).await;
+        let program = nodes[0].spread(directory.path()).await;
+        until(&nodes, &directory, |spread| spread.stages.len() >= 2).await;
+        let ask = async |program: &dyn Program, rows: usize| {
+            let pixels: Vec<f32> = (0..rows * 64).map(|pixel| (pixel * 7 % 17) as f32).collect();
+            let images = Tensor::from_slice(Element::Fp32, [rows, 1, 8, 8], &pixels).unwrap();
+            program.run(vec![images], Instant::now() + Duration::from_secs(60)).await.unwrap().remove(0)
+        };
+        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        let stages = nodes[0].member.relay.current(&digest).unwrap().spread.stages.len() as u64;
+        let computed = || nodes.iter().map(|node| node.member.relay.counts.compute.count()).sum::<u64>();
+        for (rows, micro_batches) in [(7, 3), (3, 1), (1, 1)] {
+            let before = computed();
+            let (found, expected) = (ask(&*program, rows).await, ask(&*whole, rows).await);
+            assert_eq!(found.spec(), expected.spec());
+            let numbers = [&found, &expected].map(|tensor| tensor.to_vec::<f32>().unwrap());
+            let off = numbers[0].iter().zip(&numbers[1]).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+            assert!(off <= 1e-6, "{rows} rows are off by {off}");
+            assert_eq!(computed() - before, micro_batches * stages, "{rows} rows");
         }
     });
 }

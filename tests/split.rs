@@ -3,12 +3,12 @@
 use crate::support::{Burst, block_on, cpu, guest, int64, llvmpipe, npy, python, root};
 use burst_adapters::{
     gpu::{GpuAccelerator, Wanted},
-    onnx::Onnx,
+    onnx::{self, Onnx},
     registry::Directory,
 };
 use burst_host::{
     loops::models::{LoadError, Models},
-    nouns::{Plan, Tensor},
+    nouns::{Attribute, Element, Extent, Graph, Op, Opset, Plan, Port, Tensor},
     ports::{Accelerator, Program},
 };
 use std::{
@@ -33,10 +33,10 @@ pub fn model(name: &str) -> Option<PathBuf> {
 }
 
 /// Cuts with the program.
-pub fn cut(model: &Path, how: [&str; 2]) -> TempDir {
+pub fn cut<const WORDS: usize>(model: &Path, how: [&str; WORDS]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (model, output) = (model.display().to_string(), directory.path().display().to_string());
-    let run = Burst::run(&["split", &model, how[0], how[1], "--output", &output]);
+    let run = Burst::run(&[&["split", &model, "--output", &output], &how[..]].concat());
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     directory
 }
@@ -158,6 +158,44 @@ fn fragments_hold_what_was_allowed() {
     let run = Burst::run(&["split", &model.display().to_string(), "--memory-max", "1MiB", "--output", &output]);
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(!run.status.success() && told.contains("within 1048576 bytes"), "{told}");
+}
+
+/// `y = softmax(relu(x), axis)`, of any number of rows.
+fn softmax(axis: i64, rows: Extent) -> Graph {
+    let port = |name: &str| Port {
+        name: name.into(),
+        element: Some(Element::Fp32),
+        shape: Some(vec![rows.clone(), Extent::Fixed(4)]),
+        optional: false,
+    };
+    let op = |kind: &str, from: &str, to: &str| Op { kind: kind.into(), ..Op::identity(from.into(), to.into()) };
+    let attributes = vec![("axis".into(), Attribute::Int(axis))];
+    Graph {
+        name: "softmax".into(),
+        ir_version: 8,
+        opsets: vec![Opset { domain: String::new(), version: 17 }],
+        inputs: vec![port("x")],
+        outputs: vec![port("y")],
+        ops: vec![op("Relu", "x", "a"), Op { attributes, ..op("Softmax", "a", "y") }],
+        ..Graph::default()
+    }
+}
+
+#[test]
+fn micro_batches_are_for_rows_that_do_not_know_of_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let cut = |axis, rows| {
+        let (model, output) = (directory.path().join("model.onnx"), tempfile::tempdir().unwrap());
+        fs::write(&model, onnx::encode(&softmax(axis, rows)).unwrap()).unwrap();
+        let (model, path) = (model.display().to_string(), output.path().display().to_string());
+        let run = Burst::run(&["split", &model, "--parts", "2", "--micro-batch", "4", "--output", &path]);
+        run.status.success().then(|| plan(&output)).ok_or(String::from_utf8_lossy(&run.stderr).into_owned())
+    };
+    assert_eq!(cut(1, Extent::Any).unwrap().micro_batch.map(|rows| rows.get()), Some(4));
+    let told = cut(0, Extent::Any).unwrap_err();
+    assert!(told.contains("`y` of a row depends on the other rows"), "{told}");
+    let told = cut(1, Extent::Fixed(8)).unwrap_err();
+    assert!(told.contains("there are no micro-batches"), "{told}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod placement;
 mod plan;
 mod profile;
 mod progress;
+mod promise;
 mod ps;
 mod run;
 mod serve;

@@ -1,6 +1,6 @@
 //! `burst split`: cuts a model into fragments, each a model of its own, and keeps their weights by digest.
 
-use super::{compile, house, size::Size, store::Store};
+use super::{compile, house, promise, size::Size, store::Store};
 use burst_adapters::cpu;
 use burst_host::{
     loops::models::Models,
@@ -31,6 +31,10 @@ pub struct Split {
     /// What extents that the model leaves open are taken for when sizes are compared
     #[arg(long, default_value = "1")]
     open_extent: NonZeroUsize,
+    /// Rows of a request that a cluster computes at a time, so that its nodes compute side by side. Say so only of a model
+    /// whose rows, along the first axis of all inputs and outputs, don't know of each other
+    #[arg(long)]
+    micro_batch: Option<NonZeroUsize>,
 }
 
 impl Split {
@@ -38,12 +42,15 @@ impl Split {
         let models = house::models(&house::on_cpu()).await?;
         let named = || format!("the model `{}`", self.model.display());
         let graph = read(&models, &self.model).await.wrap_err_with(named)?;
+        if self.micro_batch.is_some() {
+            promise::rows(&models, &self.model).await.wrap_err_with(named)?;
+        }
         let pieces = {
             let (graph, open, wanted) = (graph.clone(), self.open_extent.get(), self.wanted()?);
             let cut = tokio::task::spawn_blocking(move || split::split(&graph, &values(&graph, open), wanted));
             cut.await.into_diagnostic()?.into_diagnostic().wrap_err_with(named)?
         };
-        let plan = write(&self.output, &graph, &pieces)?;
+        let plan = write(&self.output, &graph, &pieces, self.micro_batch)?;
         print(&plan);
         Ok(())
     }
@@ -74,7 +81,7 @@ fn values(graph: &Graph, open: usize) -> Values {
 }
 
 /// Writes blobs, fragments, and last the plan: a directory with a plan is whole.
-fn write(directory: &Path, graph: &Graph, pieces: &[Piece]) -> Result<Plan> {
+fn write(directory: &Path, graph: &Graph, pieces: &[Piece], micro_batch: Option<NonZeroUsize>) -> Result<Plan> {
     let named = || format!("`{}`", directory.display());
     fs::create_dir_all(directory).into_diagnostic().wrap_err_with(named)?;
     if fs::read_dir(directory).into_diagnostic().wrap_err_with(named)?.next().is_some() {
@@ -88,6 +95,7 @@ fn write(directory: &Path, graph: &Graph, pieces: &[Piece]) -> Result<Plan> {
         model: graph.name.clone(),
         inputs: names(signature.inputs),
         outputs: names(signature.outputs),
+        micro_batch,
         fragments: fragments.collect::<Result<_>>()?,
     };
     store.put(Plan::FILE, &plan.print().into_diagnostic()?)?;

@@ -203,12 +203,13 @@ impl Member {
         let accelerator = self.models.accelerator.clone();
         let cluster = format!("{} and the nodes of its cluster", self.fabric.name());
         let device = Device { name: cluster, memory_bytes: None, ..accelerator.describe().clone() };
-        let signature = known.signature.clone();
+        let (signature, micro_batch) = (known.signature.clone(), known.plan.micro_batch);
         Ok(Arc::new(SpreadProgram {
             relay: self.relay.clone(),
             accelerator,
             digest,
             signature,
+            micro_batch,
             device,
             _in_use: in_use,
         }))

@@ -17,6 +17,7 @@ pub mod place;
 pub mod pool;
 pub mod record;
 pub mod relay;
+pub mod rows;
 pub mod sandbox;
 pub mod sequences;
 pub mod session;

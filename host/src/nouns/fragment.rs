@@ -2,7 +2,7 @@
 
 use super::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZeroUsize};
 
 /// A model in fragments. One after the other, in order, they compute what the model computes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub struct Plan {
     pub inputs: Vec<String>,
     /// Names, in the order of the model.
     pub outputs: Vec<String>,
+    /// Rows of the first axis that a cluster computes at a time. Whoever cut the model promised that rows don't know of
+    /// each other; `None` where nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<NonZeroUsize>,
     pub fragments: Vec<Fragment>,
 }
 
@@ -202,7 +206,8 @@ mod tests {
 
     fn plan(fragments: Vec<Fragment>) -> Plan {
         let words = |word: &str| vec![word.to_owned()];
-        Plan { version: Plan::VERSION, model: "m".into(), inputs: words("x"), outputs: words("y"), fragments }
+        let (inputs, outputs) = (words("x"), words("y"));
+        Plan { version: Plan::VERSION, model: "m".into(), inputs, outputs, micro_batch: None, fragments }
     }
 
     fn check(plan: &Plan, expected: Result<(), PlanError>) {
@@ -212,7 +217,10 @@ mod tests {
     #[test]
     fn a_plan_survives_its_file() {
         let plan = plan(vec![fragment(0, &["x"], &["a"]), fragment(1, &["a", "x"], &["y"])]);
-        assert_eq!(Plan::parse(&plan.print().unwrap()), Ok(plan));
+        for micro_batch in [None, NonZeroUsize::new(4)] {
+            let plan = Plan { micro_batch, ..plan.clone() };
+            assert_eq!(Plan::parse(&plan.print().unwrap()), Ok(plan));
+        }
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Plan {
         let needed = self.needed(fragments.end);
         let outputs = inside.iter().flat_map(|fragment| &fragment.outputs);
         let outputs = outputs.filter(|name| needed.contains(name)).cloned().collect();
-        Self { version: self.version, model: self.model.clone(), inputs, outputs, fragments: inside.to_vec() }
+        let (model, fragments) = (self.model.clone(), inside.to_vec());
+        Self { version: self.version, model, inputs, outputs, micro_batch: None, fragments }
     }
 
     /// Inputs that come back as outputs, with those: what a decoder keeps from step to step.

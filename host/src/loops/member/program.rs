@@ -7,13 +7,16 @@ use crate::{
             Relay,
             wire::{Turn, Values},
         },
+        rows,
         session::first,
     },
     nouns::{Account, Digest, Fault, Signature, Tensor},
     ports::{Accelerator, Device, Program, Session},
 };
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
 use std::{
+    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,6 +30,8 @@ pub struct SpreadProgram {
     pub accelerator: Arc<dyn Accelerator>,
     pub digest: Digest,
     pub signature: Signature,
+    /// Rows that are computed at a time.
+    pub micro_batch: Option<NonZeroUsize>,
     pub device: Device,
     pub(super) _in_use: Use,
 }
@@ -69,12 +74,23 @@ impl Program for SpreadProgram {
         for (port, input) in self.signature.inputs.iter().zip(inputs) {
             values.push((port.name.clone(), self.accelerator.download(&input).await?));
         }
-        let outputs = self.relay.run(self.digest, values, None, deadline).await?;
+        let outputs = self.compute(values, deadline).await?;
         let find = |name: &String| {
             let found = outputs.iter().find(|(found, _)| found == name).map(|(_, tensor)| tensor.clone());
             found.ok_or_else(|| Fault::Invalid(format!("the cluster yields no `{name}`")))
         };
         self.signature.outputs.iter().map(|port| find(&port.name)).collect()
+    }
+}
+
+impl SpreadProgram {
+    /// Computes a request, a micro-batch beside the other where they were promised not to know of each other: while one
+    /// is at a stage, the next is at the stage before.
+    async fn compute(&self, values: Values, deadline: Instant) -> Result<Values, Fault> {
+        let run = |values| self.relay.run(self.digest, values, None, deadline);
+        let Some(parts) = self.micro_batch.and_then(|most| rows::cut(&values, most)) else { return run(values).await };
+        let outputs = stream::iter(parts).map(run).buffered(self.relay.credits_each()).try_collect().await?;
+        rows::join(outputs, rows::count(&values))
     }
 }
 

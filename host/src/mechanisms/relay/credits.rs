@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The credits of this node with every other.
 pub struct Credits {
-    each: usize,
+    pub each: usize,
     nodes: Mutex<HashMap<(NodeName, usize), Arc<Semaphore>>>,
 }
 

@@ -192,6 +192,11 @@ impl Relay {
         self.changed.subscribe()
     }
 
+    /// Calls to one stage of a node that may be on their way at once.
+    pub fn credits_each(&self) -> usize {
+        self.credits.each
+    }
+
     fn models(&self) -> MutexGuard<'_, HashMap<Digest, Model>> {
         // Nothing that holds it can break half way.
         self.models.lock().unwrap_or_else(PoisonError::into_inner)
