@@ -4,6 +4,7 @@ use crate::{
     split::{answer, cut, load, model, models, plan, same},
     support::{
         block_on, cpu,
+        far::{Distance, Far},
         root,
         slow::Slow,
     },
@@ -222,6 +223,41 @@ fn a_request_is_computed_in_micro_batches() {
             assert!(off <= 1e-6, "{rows} rows are off by {off}");
             assert_eq!(computed() - before, micro_batches * stages, "{rows} rows");
         }
+    });
+}
+
+/// Nobody hands values over a link that became slow, as long as there is another way. What nodes take is what they sleep.
+#[test]
+fn a_link_that_becomes_slow_is_avoided() {
+    let directory = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
+    block_on(async {
+        let (hub, distance) = (Hub::default(), Distance::default());
+        let mut nodes = Vec::new();
+        for node in ["a.hall", "b.hall", "c.hall"] {
+            let far = Far { inner: Arc::new(hub.join(name(node)).unwrap()), distance: distance.clone() };
+            nodes.push(Node::join(Arc::new(far), 64 << 20).await);
+        }
+        nodes.iter().for_each(|node| node.pause_ms.store(20, Relaxed));
+        let program = nodes[0].spread(directory.path()).await;
+        until(&nodes, &directory, |spread| spread.stages.len() == 3).await;
+        let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
+        let spread = || nodes[0].member.relay.current(&digest).unwrap().spread.clone();
+        let far = spread().stages[1].nodes[0].clone();
+        let ask = async || {
+            let image = Tensor::from_slice(Element::Fp32, [1, 1, 8, 8], &[7.0f32; 64]).unwrap();
+            program.run(vec![image], Instant::now() + Duration::from_secs(60)).await.unwrap()
+        };
+        let (expected, begun) = (ask().await, Instant::now());
+        while begun.elapsed() < Duration::from_secs(5) {
+            same(&ask().await, &expected, "over a quick link");
+        }
+        assert_eq!(spread().stages[1].nodes[0], far, "nothing has changed");
+        *distance.lock().unwrap() = Some((far.clone(), Duration::from_millis(100)));
+        while spread().stages.iter().skip(1).any(|stage| stage.nodes[0] == far) {
+            same(&ask().await, &expected, "over a slow link");
+            assert!(begun.elapsed() < Duration::from_secs(100), "{:?}", nodes[0].member.nodes());
+        }
+        same(&ask().await, &expected, "another way");
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod burst;
 pub mod cluster;
+pub mod far;
 pub mod fleet;
 pub mod group;
 pub mod net;

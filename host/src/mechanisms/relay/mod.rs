@@ -11,6 +11,7 @@ mod part;
 mod pass;
 mod sessions;
 mod suspects;
+mod transfers;
 pub mod wire;
 
 use crate::{
@@ -39,6 +40,8 @@ use std::{
 };
 use suspects::Suspects;
 use tokio::sync::{Semaphore, watch};
+pub use transfers::Mean;
+use transfers::Transfers;
 use wire::{Call, Outcome};
 
 /// Values between stages come from frames.
@@ -70,6 +73,7 @@ pub struct Relay {
     suspects: Suspects,
     this: Weak<Self>,
     pub pace: Pace,
+    pub transfers: Transfers,
     /// Ticks when a spread becomes current or its nodes change.
     changed: watch::Sender<u64>,
     pub counts: Counts,
@@ -137,6 +141,7 @@ impl Relay {
             suspects: Suspects::default(),
             this: this.clone(),
             pace: Pace::default(),
+            transfers: Transfers::default(),
             changed: watch::Sender::default(),
             counts: Counts::default(),
         })

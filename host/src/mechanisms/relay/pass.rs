@@ -154,10 +154,14 @@ impl Relay {
             turn: ask.turn,
         };
         let message = wire::write(call, values).map_err(|error| Fault::Invalid(error.to_string()))?;
+        let sent_bytes = message.len();
         let (answer, took) = self.send(node, ask, message).await?;
+        let bytes = sent_bytes + answer.len();
         match wire::read(answer) {
             Ok((Outcome::Done { took_us }, values)) => {
-                self.counts.transfer.record(took.saturating_sub(Duration::from_micros(took_us)));
+                let transfer = took.saturating_sub(Duration::from_micros(took_us));
+                self.counts.transfer.record(transfer);
+                self.transfers.note(node, bytes, transfer);
                 Ok(values)
             }
             Ok((Outcome::Fault(Fault::DeviceLost) | Outcome::Lost, _)) => Err(Halt::Lost),
