@@ -94,7 +94,7 @@ pub struct Counts {
     pub credit: Histogram,
     /// Calls that went to another node after one was lost.
     pub replays: Counter,
-    /// Calls whose node gave no sign of life.
+    /// Times that a node with calls to answer gave no sign of life.
     pub silent: Counter,
     /// Calls that were sent again to a node that was silent.
     pub repeats: Counter,

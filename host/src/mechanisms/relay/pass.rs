@@ -5,7 +5,7 @@ use super::{
     pace::{self, Work},
     part::Part,
     sessions::Begin,
-    suspects::SILENCE,
+    suspects::BEAT,
     wire::{self, Call, Outcome, Turn, Values},
 };
 use crate::{
@@ -176,8 +176,12 @@ impl Relay {
         }
     }
 
-    /// Asks another node, unless somebody finds that it gives no sign of life. The answer, and how long it took.
+    /// Asks another node, unless it is found to give no sign of life. The answer, and how long it took.
     async fn send(&self, node: &NodeName, ask: Ask, message: Bytes) -> Result<(Bytes, Duration), Halt> {
+        let awaited = self.suspects.await_answer(node);
+        if let Some(relay) = self.this.upgrade().filter(|_| awaited.is_first()) {
+            tokio::spawn(relay.watch(node.clone()));
+        }
         tokio::select! {
             answer = self.insist(node, ask, message) => answer,
             () = self.suspects.suspected(node) => Err(Halt::Lost),
@@ -194,12 +198,15 @@ impl Relay {
         loop {
             let called = Instant::now();
             let until = ask.deadline.min(called + patience);
-            match self.call(node, message.clone(), until).await {
+            match self.fabric.call(node, STAGE, message.clone(), until).await {
                 Ok(answer) => {
                     self.suspects.remove(node);
                     return Ok((answer, called.elapsed()));
                 }
-                Err(FabricError::Busy(_)) => tokio::time::sleep(AGAIN).await,
+                Err(FabricError::Busy(_)) => {
+                    self.suspects.remove(node);
+                    tokio::time::sleep(AGAIN).await;
+                }
                 Err(FabricError::Unreachable(_)) => return Err(Halt::Lost),
                 Err(FabricError::TimedOut) if Instant::now() >= ask.deadline => return Err(Fault::TimedOut.into()),
                 Err(FabricError::TimedOut) => {
@@ -216,23 +223,19 @@ impl Relay {
         }
     }
 
-    /// One call; a node that is silent for long is asked for a sign of life, and given up without one.
-    async fn call(&self, node: &NodeName, message: Bytes, until: Instant) -> Result<Bytes, FabricError> {
-        let call = self.fabric.call(node, STAGE, message, until);
-        tokio::pin!(call);
+    /// As long as anybody waits for a node's answers: where it says nothing it is asked for a sign of life, and suspected
+    /// without one.
+    async fn watch(self: Arc<Self>, node: NodeName) {
         loop {
-            let lives = async {
-                tokio::time::sleep(SILENCE).await;
-                self.lives(node, self.suspects.patience(node)).await
-            };
-            tokio::select! {
-                answer = &mut call => return answer,
-                lives = lives => if !lives {
-                    self.counts.silent.add(1);
-                    self.suspect(node);
-                    return Err(FabricError::Unreachable(node.clone()));
-                }
+            tokio::time::sleep(BEAT).await;
+            if !self.suspects.goes_on(&node) {
+                return;
             }
+            if !self.suspects.is_silent(&node) || self.lives(&node, self.suspects.patience(&node)).await {
+                continue;
+            }
+            self.counts.silent.add(1);
+            self.suspect(&node);
         }
     }
 

@@ -10,13 +10,15 @@ use tokio::sync::watch;
 
 /// Longer than a fabric takes to notice that a node is gone.
 const SUSPICION: Duration = Duration::from_secs(3);
-/// How long a node may be silent before it is asked for a sign of life, and may at least take to give one: a process that
-/// is killed says nothing, and the fabric waits longer.
-pub const SILENCE: Duration = Duration::from_millis(150);
+/// How long a node that answers are awaited of may be silent before it is asked for a sign of life: a process that is
+/// killed says nothing, and the fabric waits longer.
+pub const BEAT: Duration = Duration::from_millis(50);
+/// What a sign of life may take at least.
+const PATIENCE_MIN: Duration = Duration::from_millis(150);
 /// For a node that is far away or has much to send first.
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
-/// Whom this node suspects, and how patient it is with whom.
+/// Whose answers this node awaits, whom it suspects, and how patient it is with whom.
 #[derive(Default)]
 pub struct Suspects {
     nodes: Mutex<HashMap<NodeName, Record>>,
@@ -26,11 +28,62 @@ pub struct Suspects {
 #[derive(Default)]
 struct Record {
     suspected: Option<Instant>,
+    /// When it said anything.
+    heard: Option<Instant>,
+    /// Calls that it has to answer.
+    awaited: usize,
+    /// Whether somebody looks after it meanwhile.
+    watched: bool,
     /// How long signs of life took of late, the last one as much as all before it.
     took: Duration,
 }
 
+/// A call that is not answered yet.
+pub struct Awaited<'a> {
+    suspects: &'a Suspects,
+    node: &'a NodeName,
+    first: bool,
+}
+
+impl Awaited<'_> {
+    /// Whether nobody looks after the node yet: who made this call has to.
+    pub fn is_first(&self) -> bool {
+        self.first
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.suspects.records().get_mut(self.node) {
+            record.awaited -= 1;
+        }
+    }
+}
+
 impl Suspects {
+    /// Awaits an answer of a node as long as this is held.
+    pub fn await_answer<'a>(&'a self, node: &'a NodeName) -> Awaited<'a> {
+        let mut records = self.records();
+        let record = records.entry(node.clone()).or_default();
+        record.awaited += 1;
+        let first = !std::mem::replace(&mut record.watched, true);
+        Awaited { suspects: self, node, first }
+    }
+
+    /// Whether answers are awaited still; who looks after the node stops where they are not.
+    pub fn goes_on(&self, node: &NodeName) -> bool {
+        let mut records = self.records();
+        let Some(record) = records.get_mut(node) else { return false };
+        record.watched = record.awaited > 0;
+        record.watched
+    }
+
+    /// Whether a node said nothing of late.
+    pub fn is_silent(&self, node: &NodeName) -> bool {
+        let heard = self.records().get(node).and_then(|record| record.heard);
+        heard.is_none_or(|heard| heard.elapsed() >= BEAT)
+    }
+
     /// Suspects a node. `false` where it is suspected already.
     pub fn add(&self, node: &NodeName) -> bool {
         let before = self.records().entry(node.clone()).or_default().suspected.replace(Instant::now());
@@ -42,6 +95,7 @@ impl Suspects {
     pub fn remove(&self, node: &NodeName) {
         if let Some(record) = self.records().get_mut(node) {
             record.suspected = None;
+            record.heard = Some(Instant::now());
         }
     }
 
@@ -49,13 +103,15 @@ impl Suspects {
     pub fn lives(&self, node: &NodeName, took: Duration) {
         let mut records = self.records();
         let record = records.entry(node.clone()).or_default();
-        *record = Record { suspected: None, took: (took + record.took) / 2 };
+        record.suspected = None;
+        record.heard = Some(Instant::now());
+        record.took = (took + record.took) / 2;
     }
 
     /// How long a sign of life may take: twice as long as those of this node took.
     pub fn patience(&self, node: &NodeName) -> Duration {
         let took = self.records().get(node).map_or(Duration::ZERO, |record| record.took);
-        (took * 2).clamp(SILENCE, PATIENCE_MAX)
+        (took * 2).clamp(PATIENCE_MIN, PATIENCE_MAX)
     }
 
     /// Puts those that are suspected last, the latest at the very end.
@@ -116,13 +172,36 @@ mod tests {
     }
 
     #[test]
+    fn one_looks_after_a_node_while_answers_are_awaited() {
+        let (suspects, [a, b]) = (Suspects::default(), nodes());
+        let (first, second) = (suspects.await_answer(&a), suspects.await_answer(&a));
+        assert_eq!([&first, &second].map(Awaited::is_first), [true, false]);
+        assert!(suspects.await_answer(&b).is_first());
+        drop(first);
+        assert!(suspects.goes_on(&a) && !suspects.goes_on(&b));
+        drop(second);
+        assert!(!suspects.goes_on(&a));
+        assert!(suspects.await_answer(&a).is_first(), "who did has stopped");
+    }
+
+    #[test]
+    fn who_answered_is_not_silent() {
+        let (suspects, [a, b]) = (Suspects::default(), nodes());
+        let _awaited = suspects.await_answer(&a);
+        assert!(suspects.is_silent(&a));
+        suspects.remove(&a);
+        suspects.lives(&b, Duration::from_millis(1));
+        assert!(!suspects.is_silent(&a) && !suspects.is_silent(&b));
+    }
+
+    #[test]
     fn a_slow_node_is_waited_for() {
         let (suspects, [a, b]) = (Suspects::default(), nodes());
         suspects.add(&a);
         suspects.lives(&a, Duration::from_secs(2));
-        assert_eq!([&a, &b].map(|node| suspects.patience(node)), [Duration::from_secs(2), SILENCE]);
+        assert_eq!([&a, &b].map(|node| suspects.patience(node)), [Duration::from_secs(2), PATIENCE_MIN]);
         (0..20).for_each(|_| suspects.lives(&a, Duration::from_millis(1)));
-        assert_eq!(suspects.patience(&a), SILENCE);
+        assert_eq!(suspects.patience(&a), PATIENCE_MIN);
         assert!(suspects.add(&a));
     }
 }
