@@ -18,6 +18,7 @@ mod random;
 mod rank;
 mod recurrent;
 mod rounds;
+mod regions;
 mod rows;
 mod scatter;
 mod shapes;
