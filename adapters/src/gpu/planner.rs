@@ -189,7 +189,7 @@ impl Planner {
         let elements = |value: &Value| value.spec().map_or(1, |spec| spec.shape.elements());
         match lower::lower(&mut dry, node) {
             // What has no lowering has no result larger than all pairs of its inputs.
-            Err(Halt::Fault(Fault::Unsupported(_))) => {
+            Err(Halt::Lacks(_) | Halt::Fault(Fault::Unsupported(_))) => {
                 node.inputs.iter().map(elements).fold(1, usize::saturating_mul) <= Shape::ELEMENTS_MAX
             }
             lowered => !matches!(lowered, Err(Halt::Fault(_))),

@@ -7,6 +7,7 @@ mod element;
 mod faults;
 mod fuse;
 mod hostile;
+mod lacking;
 mod lavapipe;
 mod leftovers;
 mod linear_attention;

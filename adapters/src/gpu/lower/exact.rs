@@ -92,7 +92,7 @@ fn requantised(
     let factor = planner.apply("Mul", Vec::new(), vec![a.into(), b.into()])?;
     let factor = planner.apply("Div", Vec::new(), vec![factor, y.into()])?;
     let factor = planner.place(&factor)?;
-    let (low, high) = range(node, result)?.ok_or_else(|| node.unsupported(&result.to_string()))?;
+    let (low, high) = range(node, result)?.ok_or_else(|| node.lacks(result))?;
     let zero = slices(planner, node, zero, 1)?;
     let links = [
         Link::tensor(code::MULTIPLY, factor),
