@@ -127,6 +127,17 @@ impl Planner {
         &mut self,
         kind: &str,
         attributes: Vec<(String, Attribute)>,
+        inputs: Vec<Value>,
+    ) -> Result<Value, Halt> {
+        self.apply_in("", kind, attributes, inputs)
+    }
+
+    /// The same for an operator of a domain.
+    pub fn apply_in(
+        &mut self,
+        domain: &str,
+        kind: &str,
+        attributes: Vec<(String, Attribute)>,
         mut inputs: Vec<Value>,
     ) -> Result<Value, Halt> {
         let part = self.part();
@@ -142,7 +153,7 @@ impl Planner {
         let op = Op {
             name: String::new(),
             kind: kind.into(),
-            domain: String::new(),
+            domain: domain.into(),
             inputs: inputs.iter().enumerate().map(name).collect(),
             outputs: vec!["y".into()],
             attributes,
