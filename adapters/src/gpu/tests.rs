@@ -28,6 +28,7 @@ mod slices;
 mod spatial;
 mod stored;
 mod suppress;
+mod tall;
 mod tuning;
 
 use super::{
