@@ -69,6 +69,10 @@ async fn what_tract_lacks_is_refused_at_load() {
     check(late.op("Reshape", "x s", "y").output("y"), "operator `Reshape` on the CPU: shape").await;
 }
 
+fn longs(values: &[i64]) -> Tensor {
+    Tensor::from_slice(Element::I64, [values.len()], values).unwrap()
+}
+
 #[tokio::test]
 async fn what_tract_ignores_is_refused_unless_it_does_no_harm() {
     let check = async |sketch: Sketch, expected: Option<&str>| {
@@ -134,7 +138,40 @@ async fn what_tract_gets_wrong_is_mended() {
     let ones = |extents: [usize; 4]| Tensor::from_slice(Element::Fp16, extents, &[half::f16::ONE; 4096]).unwrap();
     let sketch = Sketch::new("half").input("x", Element::Fp16, "1 4096 1 1").constant("w", ones([1, 4096, 1, 1]));
     let sum = Tensor::from_slice(Element::Fp16, [1, 1, 1, 1], &[half::f16::from_f32(4096.0)]).unwrap();
-    check(sketch.op("Conv", "x w", "y"), vec![ones([1, 4096, 1, 1])], sum).await;
+    check(sketch.op("Conv", "x w", "y"), vec![ones([1, 4096, 1, 1])], sum.clone()).await;
+    let sketch = Sketch::new("half").input("x", Element::Fp16, "1 1 1 4096").constant("w", ones([1, 1, 4096, 1]));
+    check(sketch.op("MatMul", "x w", "y"), vec![ones([1, 1, 1, 4096])], sum).await;
+
+    // Halves that are rounded once.
+    let halves = |values: Vec<f64>| {
+        let values: Vec<_> = values.into_iter().map(half::f16::from_f64).collect();
+        Tensor::from_slice(Element::Fp16, [values.len()], &values).unwrap()
+    };
+    let x: Vec<f64> = (0..40).map(|step| f64::from(step % 7) / 4.0 - f64::from(step % 3)).collect();
+    let total: f64 = x.iter().map(|x| x.exp()).sum();
+    let sketch = Sketch::new("weights").input("x", Element::Fp16, "40").op("Softmax", "x", "y");
+    check(sketch, vec![halves(x.clone())], halves(x.iter().map(|x| x.exp() / total).collect())).await;
+
+    // The state of a network is its activation, to the last digit.
+    let x: Vec<f32> = (-20..20).map(|step| 1e-4 * (step as f32).powi(3)).collect();
+    let states = |values: &[f32]| Tensor::from_slice(Element::Fp32, [40, 1, 1], values).unwrap();
+    let number = |number: f32| Tensor::from_slice(Element::Fp32, [1, 1, 1], &[number]).unwrap();
+    let sketch = Sketch::new("states").input("x", Element::Fp32, "40 1 1").constant("w", number(1.0));
+    let sketch = sketch.constant("r", number(0.0)).op_with("RNN", "x w r", "z", [("hidden_size", Attribute::Int(1))]);
+    let sketch = sketch.constant("s", longs(&[40, 1, 1])).op("Reshape", "z s", "y");
+    let expected: Vec<f32> = x.iter().map(|x| f64::from(*x).tanh() as f32).collect();
+    check(sketch, vec![states(&x)], states(&expected)).await;
+
+    for (kind, expected) in [("ReduceMax", [1u8, 1]), ("ReduceMin", [0, 1])] {
+        let sketch = Sketch::new(kind).input("x", Element::Bool, "2 2").constant("a", longs(&[1]));
+        let truths = |extents: &[usize], values: &[u8]| Tensor::from_slice(Element::Bool, extents, values).unwrap();
+        let sketch = sketch.op_with(kind, "x a", "y", [("keepdims", Attribute::Int(0))]);
+        let mut graph = sketch.output("y").graph();
+        graph.opsets[0].version = 20;
+        let program = accelerator(1).load(&graph).await.unwrap();
+        let found = program.run(vec![truths(&[2, 2], &[0, 1, 1, 1])], soon()).await.unwrap();
+        assert_eq!(found[0].contents(), truths(&[2], &expected).contents(), "{kind}");
+    }
 }
 
 #[tokio::test]
