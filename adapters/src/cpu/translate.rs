@@ -37,12 +37,8 @@ pub(super) fn without_weights(
     limits: &Limits,
     left_out: impl Fn(&Tensor) -> bool,
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
-    let inlined = onnx::inline(graph, limits)?;
-    // What the file believes of inner values may contradict the extents that come at run time.
-    let mut graph = Graph { values: Vec::new(), ..inlined };
-    tidy(&mut graph.ops);
+    let mut graph = known(graph, limits)?;
     let tract = tract_onnx::onnx().with_ignore_value_info(true);
-    supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
     for port in &graph.inputs {
         input_type(port)?;
     }
@@ -55,6 +51,17 @@ pub(super) fn without_weights(
         return Err(Fault::Unsupported(format!("{found} inputs on the CPU instead of {wanted}")));
     }
     Ok((model, weights))
+}
+
+/// The graph as tract gets it, functions inlined. Fails with `Unsupported` and the operator's name where tract has none.
+pub(super) fn known(graph: &Graph, limits: &Limits) -> Result<Graph, Fault> {
+    let inlined = onnx::inline(graph, limits)?;
+    // What the file believes of inner values may contradict the extents that come at run time.
+    let mut graph = Graph { values: Vec::new(), ..inlined };
+    tidy(&mut graph.ops);
+    let tract = tract_onnx::onnx();
+    supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
+    Ok(graph)
 }
 
 /// Makes inputs of larger constants. Byte strings have no length of their own, and stay.
@@ -128,6 +135,11 @@ pub(super) fn unsupported(error: TractError) -> Fault {
         Some(kind) => format!("operator `{kind}` on the CPU: {}", error.root_cause()),
         None => whole,
     }))
+}
+
+/// The operator that such a fault names.
+pub(super) fn named(reason: &str) -> Option<&str> {
+    reason.strip_prefix("operator `")?.split_once('`').map(|(kind, _)| kind)
 }
 
 /// The operator that `text` tells of first.
