@@ -10,6 +10,7 @@ mod mend;
 mod number;
 mod plans;
 mod program;
+mod spell;
 #[cfg(test)]
 mod tests;
 mod translate;

@@ -94,6 +94,77 @@ fn longs(values: &[i64]) -> Tensor {
     Tensor::from_slice(Element::I64, [values.len()], values).unwrap()
 }
 
+/// Beside the definition: what is spelled out in other operators.
+#[tokio::test]
+async fn what_tract_lacks_is_spelled_out() {
+    let floats = |extents: &[usize], values: &[f32]| Tensor::from_slice(Element::Fp32, extents, values).unwrap();
+    let run = async |sketch: Sketch, inputs: &[Tensor]| {
+        let mut graph = sketch.output("y").graph();
+        graph.opsets[0].version = 24;
+        let program = accelerator(1).load(&graph).await.unwrap();
+        program.run(inputs.to_vec(), soon()).await.unwrap().remove(0).to_vec::<f32>().unwrap()
+    };
+    let close = |what: &str, found: &[f32], expected: &[f32]| {
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+        assert!(
+            found.len() == expected.len() && found.iter().zip(expected).all(near),
+            "{what}: {found:?}, {expected:?}"
+        );
+    };
+    let x = floats(&[2, 3], &[-1.0, -2.0, -3.0, -0.5, -0.25, -4.0]);
+    for (reduction, expected) in [("none", vec![6.0, 0.0]), ("sum", vec![6.0]), ("mean", vec![3.0])] {
+        let sketch = Sketch::new("loss").input("x", Element::Fp32, "N 3").input("t", Element::I64, "N");
+        let sketch = sketch.constant("w", floats(&[3], &[1.0, 3.0, 2.0]));
+        let attributes = [("reduction", Attribute::Text(reduction.into())), ("ignore_index", Attribute::Int(-7))];
+        let sketch = sketch.op_with("NegativeLogLikelihoodLoss", "x t w", "y", attributes);
+        let found = run(sketch, &[x.clone(), longs(&[2, -7])]).await;
+        close(reduction, &found, &expected);
+    }
+    let celu = Sketch::new("celu").input("x", Element::Fp32, "3");
+    let celu = celu.op_with("Celu", "x", "y", [("alpha", Attribute::Float(2.0))]);
+    let expected = [-1.0f32, 3.0, -4.0].map(|x| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0));
+    close("Celu", &run(celu, &[floats(&[3], &[-1.0, 3.0, -4.0])]).await, &expected);
+
+    let causal = Sketch::new("causal")
+        .input("x", Element::Fp32, "1 2 3")
+        .constant("w", floats(&[2, 1, 2], &[2.0, 3.0, 5.0, 7.0]));
+    let x = floats(&[1, 2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let state = causal.clone().op("CausalConvWithState", "x w", "z y");
+    let expected = [3.0, 8.0, 13.0, 28.0, 55.0, 67.0];
+    close(
+        "a convolution",
+        &run(causal.op("CausalConvWithState", "x w", "y"), std::slice::from_ref(&x)).await,
+        &expected,
+    );
+    close("its state", &run(state, std::slice::from_ref(&x)).await, &[3.0, 6.0]);
+    let alone = Sketch::new("alone").input("x", Element::Fp32, "1 2 3").constant("w", floats(&[2, 1, 1], &[2.0, 3.0]));
+    close("no state", &run(alone.op("CausalConvWithState", "x w", "z y"), &[x]).await, &[]);
+
+    // Two queries behind one key of the past, of which two heads share what they attend to.
+    let mut attention =
+        Sketch::new("attention").input("q", Element::Fp32, "1 2 2 1").input("k", Element::Fp32, "1 1 2 1");
+    attention = attention.input("v", Element::Fp32, "1 1 2 1").input("m", Element::Bool, "2 2");
+    attention = attention.input("pk", Element::Fp32, "1 1 1 1").input("pv", Element::Fp32, "1 1 1 1");
+    let attention = attention.op_with("Attention", "q k v m pk pv", "y", [("is_causal", Attribute::Int(1))]);
+    let (q, k, v) = ([0.3f32, -0.7, 1.1, 0.4], [0.9f32, 0.2, -0.6], [5.0f32, 7.0, 11.0]);
+    // What the mask lacks, a third key, nobody sees; the first query sees nothing.
+    let mask = Tensor::from_slice(Element::Bool, [2, 2], &[0u8, 0, 1, 1]).unwrap();
+    let inputs = [
+        floats(&[1, 2, 2, 1], &q),
+        floats(&[1, 1, 2, 1], &k[1..]),
+        floats(&[1, 1, 2, 1], &v[1..]),
+        mask,
+        floats(&[1, 1, 1, 1], &k[..1]),
+        floats(&[1, 1, 1, 1], &v[..1]),
+    ];
+    let found = run(attention, &inputs).await;
+    let mixed = |q: f32| {
+        let [a, b] = [(q * k[0]).exp(), (q * k[1]).exp()];
+        (a * v[0] + b * v[1]) / (a + b)
+    };
+    close("Attention", &found, &[0.0, mixed(q[1]), 0.0, mixed(q[3])]);
+}
+
 #[tokio::test]
 async fn what_tract_ignores_is_refused_unless_it_does_no_harm() {
     let check = async |sketch: Sketch, expected: Option<&str>| {
