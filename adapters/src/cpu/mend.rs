@@ -2,16 +2,18 @@
 
 use super::translate::kind;
 use tract_onnx::tract_core::{
-    bin_to_super_type,
+    bin_to_super_type, element_wise,
     internal::*,
     ops::{
         binary::TypedBinOp,
         cast::{cast, wire_cast},
         cnn::{Conv, Deconv},
+        einsum::EinSum,
+        element_wise::ElementWiseOp,
         fft::Fft,
         logic::{IfThenElse, Iff, comp_ne},
-        math::{ShiftLeft, ShiftRight},
-        nn::{Reduce, Reducer},
+        math::{ShiftLeft, ShiftRight, Tanh},
+        nn::{Reduce, Reducer, Sigmoid, Softmax},
         scan::Scan,
     },
 };
@@ -21,6 +23,7 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
     // What a patch puts in comes behind, and needs none.
     for id in 0..model.nodes().len() {
         shift(model.node_mut(id));
+        gate(model.node_mut(id));
         if let Some(scan) = model.node_mut(id).op_as_mut::<Scan>() {
             mend(&mut scan.body)?;
         }
@@ -57,40 +60,80 @@ bin_to_super_type!(right, Right, is_commutative: false,
     },
     [u8, u16, u32, u64] => |to, &from, &by| *to = from.checked_shr(amount(by)).unwrap_or(0));
 
+/// Small states are differences of gates, of which tract's approximations leave too few digits.
+fn gate(node: &mut TypedNode) {
+    let recurrent = matches!(kind(&node.name), Some("GRU" | "LSTM" | "RNN"));
+    let single = node.outputs.iter().all(|output| output.fact.datum_type == DatumType::F32);
+    let Some(ElementWiseOp(op, _)) = node.op_as::<ElementWiseOp>().filter(|_| recurrent && single) else { return };
+    if op.is::<Sigmoid>() {
+        node.op = Box::new(ElementWiseOp(Box::new(ExactSigmoid {}), None));
+    } else if op.is::<Tanh>() {
+        node.op = Box::new(ElementWiseOp(Box::new(ExactTanh {}), None));
+    }
+}
+
+element_wise!(exact_sigmoid, ExactSigmoid,
+[f32] => |_, values| {
+    values.iter_mut().for_each(|value| *value = (1.0 / (1.0 + (-f64::from(*value)).exp())) as f32);
+    Ok(())
+});
+
+element_wise!(exact_tanh, ExactTanh,
+[f32] => |_, values| {
+    values.iter_mut().for_each(|value| *value = f64::from(*value).tanh() as f32);
+    Ok(())
+});
+
 /// Less than nothing is more than everything.
 fn amount(by: impl TryInto<u32>) -> u32 {
     by.try_into().unwrap_or(u32::MAX)
 }
 
-/// FP16 convolutions round after every product, and take a hundred times as long. The sums of a Fourier transform lose
-/// what is small beside what is large; backwards they are divided by their number.
+/// FP16 convolutions and products of matrices round after every product, and take many times as long; softmaxes round
+/// twice. The sums of a Fourier transform lose what is small beside what is large; backwards they are divided by their
+/// number.
 fn widen(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     let Some(&input) = node.inputs.first() else { return Ok(None) };
     let narrow = model.outlet_fact(input)?.datum_type;
     let wide = match narrow {
-        DatumType::F16 if node.op_is::<Conv>() || node.op_is::<Deconv>() => DatumType::F32,
+        DatumType::F16 if rounds(node) => DatumType::F32,
         DatumType::F32 if node.op_as::<Fft>().is_some_and(|fft| !fft.inverse) => DatumType::F64,
         _ => return Ok(None),
     };
     let mut patch = TypedModelPatch::default();
     let inputs = patch.taps(model, &node.inputs)?;
     let inputs = wire_cast(format!("{}.wide", node.name), &mut patch, &inputs, wide)?;
-    let output = patch.wire_node(format!("{}.wide", node.name), node.op.clone(), &inputs)?;
+    let op = match node.op_as::<EinSum>() {
+        Some(product) => Box::new(EinSum { operating_dt: wide, ..product.clone() }),
+        None => node.op.clone(),
+    };
+    let output = patch.wire_node(format!("{}.wide", node.name), op, &inputs)?;
     let output = patch.wire_node(format!("{}.narrow", node.name), cast(narrow), &output)?;
     patch.shunt_outside(model, node.id.into(), output[0])?;
     Ok(Some(patch))
 }
 
-/// The largest of nothing but -∞ is -∞, where tract says the lowest finite number; the smallest likewise.
+/// Whether an operator of halves rounds on its way.
+fn rounds(node: &TypedNode) -> bool {
+    let product = node.op_as::<EinSum>().is_some_and(|op| op.q_params.is_none() && op.operating_dt == DatumType::F16);
+    product || node.op_is::<Conv>() || node.op_is::<Deconv>() || node.op_is::<Softmax>()
+}
+
+/// The largest of nothing but -∞ is -∞, where tract says the lowest finite number; the smallest likewise. Of truths it
+/// knows neither.
 fn extreme(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     let Some(reduce) = node.op_as::<Reduce>() else { return Ok(None) };
     // Other operators are made of these too, and rest on how tract does it.
-    let infinity = match (reduce.reducer, kind(&node.name)) {
-        (Reducer::Max, Some("ReduceMax")) => f64::NEG_INFINITY,
-        (Reducer::Min, Some("ReduceMin")) => f64::INFINITY,
+    let (infinity, of_truths) = match (reduce.reducer, kind(&node.name)) {
+        (Reducer::Max, Some("ReduceMax")) => (f64::NEG_INFINITY, Reducer::Any),
+        (Reducer::Min, Some("ReduceMin")) => (f64::INFINITY, Reducer::All),
         _ => return Ok(None),
     };
     let fact = model.outlet_fact(node.inputs[0])?;
+    if fact.datum_type == DatumType::Bool {
+        let op = Reduce { reducer: of_truths, ..reduce.clone() };
+        return TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some);
+    }
     if !fact.datum_type.is_float() {
         return Ok(None);
     }

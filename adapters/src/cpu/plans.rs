@@ -1,8 +1,12 @@
-//! Optimised plans of one model, one for each set of input extents that is in use.
+//! Optimised plans of one model, one for each set of input extents, and of numbers that decide, that is in use.
 
-use super::translate::{self, concrete, outputs, symbolic};
+use super::{
+    decide::{decided, deciding, wants},
+    translate::{self, concrete, outputs, symbolic},
+};
 use crate::onnx::Limits;
-use burst_host::nouns::{Extent, Fault, Graph, Port, Shape, Signature};
+use burst_host::nouns::{Extent, Fault, Graph, Port, Shape, Signature, Tensor};
+use bytes::Bytes;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -27,14 +31,42 @@ pub(super) struct Plans {
 enum Kind {
     /// Every extent is known: one plan, made at load.
     Static(Plan),
-    /// The most recently used first.
-    Dynamic { model: Box<InferenceModel>, plans: Mutex<VecDeque<(Vec<Shape>, Slot)>> },
+    Dynamic {
+        model: Box<InferenceModel>,
+        plans: Recent<Vec<Shape>>,
+    },
+    /// Some inputs decide over how it is typed: it is translated anew for their numbers.
+    Decided {
+        graph: Box<Graph>,
+        limits: Limits,
+        deciding: Vec<usize>,
+        plans: Recent<Decision>,
+    },
 }
+
+/// The most recently used first.
+type Recent<K> = Mutex<VecDeque<(K, Slot)>>;
+
+/// Shapes of all inputs, and the numbers of those that decide.
+type Decision = (Vec<Shape>, Vec<Bytes>);
 
 impl Plans {
     /// Translates and types the graph. Takes milliseconds to seconds.
     pub(super) fn new(graph: &Graph, limits: &Limits) -> Result<Self, Fault> {
-        let model = translate::translate(graph, limits)?;
+        let typed = translate::translate(graph, limits).and_then(|model| Self::typed(graph, model));
+        let Err(Fault::Unsupported(reason)) = &typed else { return typed };
+        // Whatever the numbers are, an operator that tract lacks stays one.
+        let known = || translate::known(graph, limits).ok().filter(|_| translate::named(reason).is_some_and(wants));
+        match known().map(|inlined| (deciding(&inlined), inlined)) {
+            Some((deciding, inlined)) if !deciding.is_empty() => {
+                let (graph, limits, signature) = (Box::new(inlined), limits.clone(), graph.signature());
+                Ok(Self { signature, kind: Kind::Decided { graph, limits, deciding, plans: Mutex::default() } })
+            }
+            _ => typed,
+        }
+    }
+
+    fn typed(graph: &Graph, model: InferenceModel) -> Result<Self, Fault> {
         let mut signature = graph.signature();
         if let Some(shapes) = shapes(&signature.inputs, None) {
             let typed = concrete(&model, &signature.inputs, &shapes)?;
@@ -45,31 +77,48 @@ impl Plans {
         Ok(Self { signature, kind: Kind::Dynamic { model: Box::new(model), plans: Mutex::default() } })
     }
 
-    /// The plan for inputs of these shapes, which must fit the signature.
-    pub(super) fn plan(&self, shapes: &[Shape]) -> Result<Plan, Fault> {
-        let (model, plans) = match &self.kind {
-            Kind::Static(plan) => return Ok(Arc::clone(plan)),
-            Kind::Dynamic { model, plans } => (model, plans),
-        };
-        let slot = {
-            let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
-            touch(&mut plans, shapes)
-        };
-        slot.get_or_init(|| match concrete(model, &self.signature.inputs, shapes).and_then(optimised) {
-            // It loaded, so what it can't do is these extents.
-            Err(Fault::Unsupported(reason)) => {
-                Err(Fault::Invalid(format!("the graph can't take {shapes:?}: {reason}")))
+    /// The plan for these inputs, which must fit the signature.
+    pub(super) fn plan(&self, inputs: &[Tensor]) -> Result<Plan, Fault> {
+        let shapes = || inputs.iter().map(|input| input.spec().shape.clone()).collect::<Vec<_>>();
+        match &self.kind {
+            Kind::Static(plan) => Ok(Arc::clone(plan)),
+            Kind::Dynamic { model, plans } => {
+                let shapes = shapes();
+                let make = || match concrete(model, &self.signature.inputs, &shapes).and_then(optimised) {
+                    // It loaded, so what it can't do is these extents.
+                    Err(Fault::Unsupported(reason)) => {
+                        Err(Fault::Invalid(format!("the graph can't take {shapes:?}: {reason}")))
+                    }
+                    plan => plan,
+                };
+                touch(plans, &shapes).get_or_init(make).clone()
             }
-            plan => plan,
-        })
-        .clone()
+            Kind::Decided { graph, limits, deciding, plans } => {
+                let numbers = deciding.iter().filter_map(|&index| inputs[index].contents().cloned()).collect();
+                let make = || {
+                    let graph = decided(graph, deciding, inputs)?;
+                    let model = translate::translate(&graph, limits)?;
+                    let rest = self.rest(inputs);
+                    let shapes: Vec<Shape> = rest.iter().map(|input| input.spec().shape.clone()).collect();
+                    concrete(&model, &graph.inputs, &shapes).and_then(optimised)
+                };
+                touch(plans, &(shapes(), numbers)).get_or_init(make).clone()
+            }
+        }
+    }
+
+    /// Those that the plan is given: what decided is in it already.
+    pub(super) fn rest<'a>(&self, inputs: &'a [Tensor]) -> Vec<&'a Tensor> {
+        let inside = |index| matches!(&self.kind, Kind::Decided { deciding, .. } if deciding.contains(&index));
+        inputs.iter().enumerate().filter(|(index, _)| !inside(*index)).map(|(_, input)| input).collect()
     }
 }
 
-/// Moves the slot of `shapes` to the front, making it if need be.
-fn touch(plans: &mut VecDeque<(Vec<Shape>, Slot)>, shapes: &[Shape]) -> Slot {
-    let known = plans.iter().position(|(key, _)| key == shapes).and_then(|index| plans.remove(index));
-    let (key, slot) = known.unwrap_or_else(|| (shapes.to_vec(), Slot::default()));
+/// Moves the slot of this key to the front, making it if need be.
+fn touch<K: PartialEq + Clone>(plans: &Recent<K>, wanted: &K) -> Slot {
+    let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = plans.iter().position(|(key, _)| key == wanted).and_then(|index| plans.remove(index));
+    let (key, slot) = known.unwrap_or_else(|| (wanted.clone(), Slot::default()));
     plans.truncate(PLANS_MAX - 1);
     plans.push_front((key, Arc::clone(&slot)));
     slot
@@ -111,18 +160,18 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_plan_goes() {
-        let mut plans = VecDeque::new();
+        let plans = Recent::default();
         let key = |extent| vec![Shape::new([extent]).unwrap()];
-        let first = touch(&mut plans, &key(0));
+        let first = touch(&plans, &key(0));
         for extent in 1..PLANS_MAX {
-            touch(&mut plans, &key(extent));
+            touch(&plans, &key(extent));
         }
-        assert!(Arc::ptr_eq(&first, &touch(&mut plans, &key(0))), "kept");
-        let second = Arc::downgrade(&touch(&mut plans, &key(1)));
+        assert!(Arc::ptr_eq(&first, &touch(&plans, &key(0))), "kept");
+        let second = Arc::downgrade(&touch(&plans, &key(1)));
         for extent in 0..PLANS_MAX {
-            touch(&mut plans, &key(100 + extent));
+            touch(&plans, &key(100 + extent));
         }
-        assert_eq!(plans.len(), PLANS_MAX);
+        assert_eq!(plans.lock().unwrap().len(), PLANS_MAX);
         assert!(second.upgrade().is_none(), "gone");
     }
 }

@@ -45,9 +45,8 @@ impl Program for CpuProgram {
 }
 
 pub(super) fn compute(plans: &Plans, inputs: &[Tensor]) -> Result<Vec<Tensor>, Fault> {
-    let shapes: Vec<_> = inputs.iter().map(|input| input.spec().shape.clone()).collect();
-    let plan = plans.plan(&shapes)?;
-    let inputs: TVec<TValue> = inputs.iter().map(number::to_tract).collect::<Result<_, _>>()?;
+    let plan = plans.plan(inputs)?;
+    let inputs: TVec<TValue> = plans.rest(inputs).into_iter().map(number::to_tract).collect::<Result<_, _>>()?;
     let outputs = plan.run(inputs).map_err(|error| Fault::Invalid(short(&format!("{error:#}"))))?;
     outputs.into_iter().map(number::from_tract).collect()
 }

@@ -1,6 +1,11 @@
 //! Graphs to tract's models, or the name of what tract lacks.
 
-use super::{mend::mend, number, traps::trap};
+use super::{
+    mend::mend,
+    number,
+    spell::{Values, spelled},
+    traps::trap,
+};
 use crate::onnx::{self, Limits};
 use burst_host::nouns::{Attribute, Element, Extent, Fault, Graph, Op, Port, Shape, Tensor};
 use bytes::Bytes;
@@ -37,12 +42,8 @@ pub(super) fn without_weights(
     limits: &Limits,
     left_out: impl Fn(&Tensor) -> bool,
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
-    let inlined = onnx::inline(graph, limits)?;
-    // What the file believes of inner values may contradict the extents that come at run time.
-    let mut graph = Graph { values: Vec::new(), ..inlined };
-    tidy(&mut graph.ops);
+    let mut graph = known(graph, limits)?;
     let tract = tract_onnx::onnx().with_ignore_value_info(true);
-    supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
     for port in &graph.inputs {
         input_type(port)?;
     }
@@ -55,6 +56,19 @@ pub(super) fn without_weights(
         return Err(Fault::Unsupported(format!("{found} inputs on the CPU instead of {wanted}")));
     }
     Ok((model, weights))
+}
+
+/// The graph as tract gets it, functions inlined. Fails with `Unsupported` and the operator's name where tract has none.
+pub(super) fn known(graph: &Graph, limits: &Limits) -> Result<Graph, Fault> {
+    let inlined = onnx::inline(graph, limits)?;
+    // What the file believes of inner values may contradict the extents that come at run time.
+    let values = Values::of(&inlined);
+    let mut graph = Graph { values: Vec::new(), ..inlined };
+    let opset = graph.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(0, |opset| opset.version);
+    tidy(&mut graph.ops, opset, &values);
+    let tract = tract_onnx::onnx();
+    supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
+    Ok(graph)
 }
 
 /// Makes inputs of larger constants. Byte strings have no length of their own, and stay.
@@ -79,14 +93,15 @@ fn put(model: &mut InferenceModel, input: OutletId, weight: &Tensor) -> TractRes
 }
 
 /// Between an operator and its result in the name that tract gets.
-const MARK: char = '@';
+pub(super) const MARK: char = '@';
 
 /// Puts operators as tract expects them. It refuses two of one name, which ONNX allows: each is named after its result,
 /// its kind first, to be found again in tract's errors. It counts names that are left out at the end, which say
 /// nothing. What has no result at all has no effect. The zeros that nobody gave a type are FP32, for it FP64.
-fn tidy(ops: &mut Vec<Op>) {
+fn tidy(ops: &mut Vec<Op>, opset: i64, values: &Values) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
-    *ops = std::mem::take(ops).into_iter().flat_map(apart).collect();
+    let spelled = std::mem::take(ops).into_iter().flat_map(|op| spelled(op, opset, values));
+    *ops = spelled.flat_map(apart).collect();
     for op in ops {
         for names in [&mut op.inputs, &mut op.outputs] {
             names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
@@ -99,8 +114,8 @@ fn tidy(ops: &mut Vec<Op>) {
         }
         for (_, attribute) in &mut op.attributes {
             match attribute {
-                Attribute::Graph(graph) => tidy(&mut graph.ops),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| tidy(&mut graph.ops)),
+                Attribute::Graph(graph) => tidy(&mut graph.ops, opset, values),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| tidy(&mut graph.ops, opset, values)),
                 _ => {}
             }
         }
@@ -128,6 +143,11 @@ pub(super) fn unsupported(error: TractError) -> Fault {
         Some(kind) => format!("operator `{kind}` on the CPU: {}", error.root_cause()),
         None => whole,
     }))
+}
+
+/// The operator that such a fault names.
+pub(super) fn named(reason: &str) -> Option<&str> {
+    reason.strip_prefix("operator `")?.split_once('`').map(|(kind, _)| kind)
 }
 
 /// The operator that `text` tells of first.

@@ -99,12 +99,12 @@ pub fn rounded_chain(
         lane => lane,
     };
     if !links.iter().all(|link| lane.computes(link.code)) {
-        return Err(node.unsupported(&x.spec.element.to_string()));
+        return Err(node.lacks(x.spec.element));
     }
     let operands = links.iter().filter_map(Link::operand).map(|other| other.spec.element);
     let elements = operands.chain([x.spec.element, result]);
     if let Some(strange) = elements.into_iter().find(|&element| element_code(element).is_none()) {
-        return Err(node.unsupported(&strange.to_string()));
+        return Err(node.lacks(strange));
     }
     let y = planner.temporary(Spec { element: result, shape })?;
     let chain = Chain { x: x.clone(), links: links.to_vec(), y: y.clone(), lane, rounding };

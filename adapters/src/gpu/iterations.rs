@@ -102,8 +102,7 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
         Shader::Volume => (8, nested(&[p(10), p(11), p(12), p(1)])),
-        // Where the numbers of a box decide, the shader stops at a limit of its own.
-        Shader::RoiAlign => (2, nested(&[p(7), p(7)])),
+        Shader::RoiAlign => (2, nested(&[p(10), p(11)])),
         Shader::Determinant => {
             (6, (p(1).saturating_pow(3) / 3).saturating_add(p(1).saturating_pow(2).saturating_mul(4)))
         }

@@ -9,6 +9,7 @@ mod chain;
 mod device;
 mod doubt;
 mod draft;
+mod elements;
 mod entry;
 mod family;
 mod flights;

@@ -3,6 +3,7 @@
 use super::draft::StorageId;
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use half::{bf16, f16};
+use std::fmt::Display;
 
 /// Elements of what is worked out on the host for one operator.
 const TABLE_MAX: usize = 1 << 24;
@@ -29,6 +30,8 @@ pub struct Placed {
 #[derive(Debug)]
 pub enum Halt {
     Fault(Fault),
+    /// The operator lacks an element type here, at whatever shape.
+    Lacks(Fault),
     /// The numbers of this value decide over shapes: they have to be read back first.
     Needs(StorageId),
 }
@@ -37,7 +40,7 @@ impl Halt {
     /// What it is to those who read nothing back.
     pub fn fault(self) -> Fault {
         match self {
-            Self::Fault(fault) => fault,
+            Self::Fault(fault) | Self::Lacks(fault) => fault,
             Self::Needs(_) => Fault::Unsupported("a shape that is computed from data, on the GPU".into()),
         }
     }
@@ -186,6 +189,11 @@ impl Node<'_> {
 
     pub fn unsupported(&self, what: &str) -> Halt {
         Fault::Unsupported(format!("operator `{}` on the GPU: {what}", self.op.kind)).into()
+    }
+
+    /// An element type that it has no kernel for.
+    pub fn lacks(&self, element: impl Display) -> Halt {
+        Halt::Lacks(Fault::Unsupported(format!("operator `{}` on the GPU: {element}", self.op.kind)))
     }
 
     /// A shape of what is worked out on the host, where an operator may hold only so much.

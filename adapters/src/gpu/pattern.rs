@@ -67,7 +67,7 @@ impl Pattern {
                 Ok(Vec::new())
             }
             // Too large for one kernel, perhaps not for several.
-            (Ok(_) | Err(Halt::Fault(Fault::Unsupported(_) | Fault::TooLarge(_))), _) => {
+            (Ok(_) | Err(Halt::Lacks(_) | Halt::Fault(Fault::Unsupported(_) | Fault::TooLarge(_))), _) => {
                 Ok(self.ops.iter().cloned().map(Task::Op).collect())
             }
             (Err(halt), _) => Err(halt),

@@ -127,6 +127,17 @@ impl Planner {
         &mut self,
         kind: &str,
         attributes: Vec<(String, Attribute)>,
+        inputs: Vec<Value>,
+    ) -> Result<Value, Halt> {
+        self.apply_in("", kind, attributes, inputs)
+    }
+
+    /// The same for an operator of a domain.
+    pub fn apply_in(
+        &mut self,
+        domain: &str,
+        kind: &str,
+        attributes: Vec<(String, Attribute)>,
         mut inputs: Vec<Value>,
     ) -> Result<Value, Halt> {
         let part = self.part();
@@ -142,7 +153,7 @@ impl Planner {
         let op = Op {
             name: String::new(),
             kind: kind.into(),
-            domain: String::new(),
+            domain: domain.into(),
             inputs: inputs.iter().enumerate().map(name).collect(),
             outputs: vec!["y".into()],
             attributes,
@@ -189,7 +200,7 @@ impl Planner {
         let elements = |value: &Value| value.spec().map_or(1, |spec| spec.shape.elements());
         match lower::lower(&mut dry, node) {
             // What has no lowering has no result larger than all pairs of its inputs.
-            Err(Halt::Fault(Fault::Unsupported(_))) => {
+            Err(Halt::Lacks(_) | Halt::Fault(Fault::Unsupported(_))) => {
                 node.inputs.iter().map(elements).fold(1, usize::saturating_mul) <= Shape::ELEMENTS_MAX
             }
             lowered => !matches!(lowered, Err(Halt::Fault(_))),

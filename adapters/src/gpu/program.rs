@@ -2,6 +2,7 @@
 
 use super::{
     device::Gpu,
+    elements,
     fold::Folds,
     lower,
     memory::{Block, Memory},
@@ -50,7 +51,7 @@ pub(super) struct Key {
 }
 
 impl GpuProgram {
-    /// Checks that every operator is known here, and makes the plan of a graph whose extents are.
+    /// Checks that every operator is known here, for its elements too, and makes the plan of a graph whose extents are.
     pub async fn load(gpu: Arc<Gpu>, memory: Memory, graph: Arc<Graph>) -> Result<Arc<Self>, Fault> {
         supported(&graph.ops)?;
         off_reactor(move || async move { Self::prepared(gpu, memory, graph).await.map(Arc::new) }).await
@@ -70,13 +71,18 @@ impl GpuProgram {
             trails: Recent::new(RECENT_MAX),
             planning: Planning::default(),
         };
-        if let Some(specs) = fixed(&program.graph.inputs) {
-            program.prepare(specs).await?;
+        let whole = match fixed(&program.graph.inputs) {
+            Some(specs) => program.prepare(specs).await?,
+            None => false,
+        };
+        if !whole {
+            elements::check(&program)?;
         }
         Ok(program)
     }
 
-    async fn prepare(&mut self, specs: Vec<Spec>) -> Result<(), Fault> {
+    /// Says whether all that it does is planned.
+    async fn prepare(&mut self, specs: Vec<Spec>) -> Result<bool, Fault> {
         let key = Key { specs, values: Vec::new() };
         match Trail::first(self, &key).await? {
             Start::Made(trail) => {
@@ -84,11 +90,14 @@ impl GpuProgram {
                     port.element = Some(spec.element);
                     port.shape = Some(spec.shape.extents().iter().map(|&extent| Extent::Fixed(extent)).collect());
                 }
-                self.trails.keep(key, *trail);
+                let trail = self.trails.keep(key, *trail);
+                Ok(matches!(trail.then, Then::End(_)))
             }
-            Start::NeedsInput(index) => drop(self.needs(index)),
+            Start::NeedsInput(index) => {
+                self.needs(index);
+                Ok(false)
+            }
         }
-        Ok(())
     }
 
     fn needs(&self, input: usize) -> bool {

@@ -7,6 +7,7 @@ mod element;
 mod faults;
 mod fuse;
 mod hostile;
+mod lacking;
 mod lavapipe;
 mod leftovers;
 mod linear_attention;
@@ -17,6 +18,7 @@ mod quantised;
 mod random;
 mod rank;
 mod recurrent;
+mod regions;
 mod rounds;
 mod rows;
 mod scatter;
@@ -26,6 +28,7 @@ mod slices;
 mod spatial;
 mod stored;
 mod suppress;
+mod tall;
 mod tuning;
 
 use super::{

@@ -5,7 +5,7 @@ use super::family::{Family, Target};
 /// Columns of a block of weights, whatever the tile.
 pub const COLUMNS: usize = 32;
 /// Rows of a tile in registers, which all invocations of a workgroup have together.
-const REGISTER_ROWS: usize = 32;
+pub const REGISTER_ROWS: usize = 32;
 /// The smallest tile in the memory of a workgroup.
 pub const TILE_MIN: usize = 64;
 /// Workgroups that keep a GPU busy.
@@ -15,7 +15,7 @@ const PART_MIN: usize = 256;
 /// Floats of all parts of a product.
 const PARTS_MAX_FLOATS: usize = 4 << 20;
 /// The largest count of workgroups along an axis.
-const GROUPS_MAX: usize = 65_535;
+pub const GROUPS_MAX: usize = 65_535;
 
 /// A product of m × k by k × n, cut.
 pub struct Tiling {

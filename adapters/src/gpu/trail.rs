@@ -143,7 +143,7 @@ impl Trail {
                     planner.inside = Inside::default();
                     tasks.extend(instead.into_iter().rev());
                 }
-                Err(Halt::Fault(fault)) => return Err(fault),
+                Err(Halt::Fault(fault) | Halt::Lacks(fault)) => return Err(fault),
                 Err(Halt::Needs(storage)) if storage < own => return Ok(Walked::Needs(storage)),
                 Err(Halt::Needs(storage)) => {
                     tasks.push(task);
@@ -199,7 +199,7 @@ impl Walked {
 }
 
 /// A planner that knows the constants.
-fn planner(program: &GpuProgram) -> Planner {
+pub fn planner(program: &GpuProgram) -> Planner {
     let graph = &program.graph;
     let opset = graph.opsets.iter().find(|opset| matches!(opset.domain.as_str(), "" | "ai.onnx"));
     let opset = opset.map_or(1, |opset| opset.version);

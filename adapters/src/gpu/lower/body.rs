@@ -1,6 +1,6 @@
 //! A graph inside of an operator, spelled out under names of its own: another round of a loop gives other values.
 
-use super::super::{planner::Planner, task::Task};
+use super::super::{pattern, planner::Planner, task::Task};
 use burst_host::nouns::{Attribute, Graph, Op};
 use std::collections::HashMap;
 
@@ -29,12 +29,15 @@ impl Body {
         self.names.get(inside).cloned().unwrap_or_else(|| inside.into())
     }
 
-    /// The body's operators; what it holds is known from here on.
+    /// The body's operators, and patterns among them; what it holds is known from here on.
     pub fn tasks(&self, planner: &mut Planner, graph: &Graph) -> Vec<Task> {
         for (name, tensor) in &graph.constants {
             planner.known(&self.name(name), tensor.clone());
         }
-        graph.ops.iter().map(|op| Task::Op(self.op(op))).collect()
+        let mut own = Graph { outputs: graph.outputs.clone(), ..Graph::default() };
+        own.outputs.iter_mut().for_each(|port| port.name = self.name(&port.name));
+        own.ops = graph.ops.iter().map(|op| self.op(op)).collect();
+        pattern::tasks(&own)
     }
 
     fn define(&mut self, graph: &Graph) {

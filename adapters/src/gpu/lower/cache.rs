@@ -19,7 +19,7 @@ pub fn scatter(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
     if at == 0 || update.extents() != fitting || updates > rows || x.spec.element != update.spec.element {
         return Err(node.invalid(&format!("{} can't be written into {}", update.spec, x.spec)));
     }
-    let size = x.spec.element.size().ok_or_else(|| node.unsupported("BYTES"))?;
+    let size = x.spec.element.size().ok_or_else(|| node.lacks("BYTES"))?;
     let row = x.extents()[at + 1..].iter().product::<usize>() * size;
     if !row.is_multiple_of(4) {
         return Err(node.unsupported("rows that are no whole words"));

@@ -17,7 +17,7 @@ pub fn select(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
         return Err(node.invalid("a condition and two tensors of one type are needed"));
     }
     let shape = broadcast(node, &broadcast(node, &condition.spec.shape, &x.spec.shape)?, &z.spec.shape)?;
-    let size = x.spec.element.size().ok_or_else(|| node.unsupported("BYTES"))?;
+    let size = x.spec.element.size().ok_or_else(|| node.lacks("BYTES"))?;
     let mut parameters = vec![shape.elements() as u32];
     parameters.extend(padded(shape.extents(), 1));
     for operand in [&condition, &x, &z] {

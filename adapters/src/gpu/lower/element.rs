@@ -13,14 +13,10 @@ use burst_host::nouns::{Element, Spec};
 pub fn lane(planner: &Planner, node: &Node<'_>, input: Element, result: Element) -> Result<Lane, Halt> {
     let both = [input, result];
     if let Some(other) = both.into_iter().find(|&element| element == Element::Bytes) {
-        return Err(node.unsupported(&other.to_string()));
+        return Err(node.lacks(other));
     }
     if both.contains(&Element::Fp64) {
-        return if planner.target.doubles {
-            Ok(Lane::F64)
-        } else {
-            Err(node.unsupported("FP64, which its driver lacks"))
-        };
+        return if planner.target.doubles { Ok(Lane::F64) } else { Err(node.lacks("FP64, which its driver lacks")) };
     }
     let long = |element: Element| matches!(element, Element::I64 | Element::U64);
     Ok(match both {
@@ -98,7 +94,7 @@ impl Lane {
 
 /// The element is a number of ONNX.
 pub fn cast(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let element = crate::onnx::element(node.int("to", 0)).map_err(|name| node.unsupported(&name))?;
+    let element = crate::onnx::element(node.int("to", 0)).map_err(|name| node.lacks(name))?;
     to(planner, node, element)
 }
 
@@ -132,7 +128,7 @@ pub fn rounding(node: &Node<'_>, element: Element) -> Result<Vec<(&'static str, 
 
 /// The same bits under another name.
 pub fn bit_cast(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let element = crate::onnx::element(node.int("to", 0)).map_err(|name| node.unsupported(&name))?;
+    let element = crate::onnx::element(node.int("to", 0)).map_err(|name| node.lacks(name))?;
     let x = planner.place(node.input(0))?;
     let bits = |element: Element| match element {
         Element::Narrow(narrow) => Some(narrow.bits()),
@@ -140,14 +136,14 @@ pub fn bit_cast(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Ha
     };
     let both = [x.spec.element, element];
     if x.spec.element != element && bits(element) < Some(8) {
-        return Err(node.unsupported(&element.to_string()));
+        return Err(node.lacks(element));
     }
     if bits(both[0]) != bits(both[1]) || both.contains(&Element::Bytes) {
         return Err(node.invalid(&format!("{} and {element} are not of one size", x.spec.element)));
     }
     // Of a byte only 0 and 1 are truths.
     if element == Element::Bool && x.spec.element != element {
-        return Err(node.unsupported("BOOL"));
+        return Err(node.lacks("BOOL"));
     }
     Ok(vec![Placed { spec: Spec { element, ..x.spec }, ..x }.into()])
 }

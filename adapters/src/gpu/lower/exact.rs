@@ -30,8 +30,13 @@ pub fn matmul_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Valu
 pub fn matmul_quantised(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let (a, b) = (centred(planner, node, 0, 2, 2)?, centred(planner, node, 3, 5, 1)?);
     let sums = product(planner, node, &a, &b)?;
+    rescaled(planner, node, &sums).map(|y| vec![y.into()])
+}
+
+/// The sums of `QLinearMatMul` in the steps of its result.
+pub fn rescaled(planner: &mut Planner, node: &Node<'_>, sums: &Placed) -> Result<Placed, Halt> {
     let scales = [slices(planner, node, 1, 2)?, slices(planner, node, 4, 1)?, slices(planner, node, 6, 1)?];
-    requantised(planner, node, &sums, scales, 7).map(|y| vec![y.into()])
+    requantised(planner, node, sums, scales, 7)
 }
 
 pub fn conv_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -92,7 +97,7 @@ fn requantised(
     let factor = planner.apply("Mul", Vec::new(), vec![a.into(), b.into()])?;
     let factor = planner.apply("Div", Vec::new(), vec![factor, y.into()])?;
     let factor = planner.place(&factor)?;
-    let (low, high) = range(node, result)?.ok_or_else(|| node.unsupported(&result.to_string()))?;
+    let (low, high) = range(node, result)?.ok_or_else(|| node.lacks(result))?;
     let zero = slices(planner, node, zero, 1)?;
     let links = [
         Link::tensor(code::MULTIPLY, factor),

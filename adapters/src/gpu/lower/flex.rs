@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        planner::{Halt, Node, Planner, Value},
+        planner::{Halt, Node, Placed, Planner, Value},
         task::Task,
     },
     body::Body,
@@ -17,12 +17,14 @@ const DOUBLE: i64 = 11;
 
 /// Scores, the one graph, a softmax, the other graph, and a product with the values; without a graph, attention.
 pub fn flex(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Task>, Halt> {
-    let precision = node.int("softmax_precision", SINGLE);
-    if precision == DOUBLE {
-        return Err(node.unsupported("a softmax in FP64"));
+    let wide = if node.spec(0)?.element == Element::Fp64 { DOUBLE } else { SINGLE };
+    let precision = node.int("softmax_precision", wide);
+    if wide.max(precision) == DOUBLE && !planner.target.doubles {
+        return Err(node.lacks("FP64, which its driver lacks"));
     }
     let output = node.op.outputs.first().cloned().unwrap_or_default();
-    if ["score_mod", "prob_mod"].iter().all(|name| node.op.attribute(name).is_none()) {
+    let bare = ["score_mod", "prob_mod"].iter().all(|name| node.op.attribute(name).is_none());
+    if bare && precision != DOUBLE {
         let scale = node.op.attribute("scale").map(|scale| ("scale".to_owned(), scale.clone()));
         let y = planner.apply("Attention", scale.into_iter().collect(), node.inputs.clone())?;
         planner.bind(&output, y);
@@ -45,7 +47,7 @@ pub fn flex(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Task>, Halt> {
     let scores = bent(planner, node, "score_mod", name("scores"), &mut tasks)?;
     tasks.push(op("Softmax", vec![scores], name("weights"), vec![("axis".into(), Attribute::Int(-1))]));
     let weights = bent(planner, node, "prob_mod", name("weights"), &mut tasks)?;
-    let wide = vec![("to".into(), Attribute::Int(SINGLE))];
+    let wide = vec![("to".into(), Attribute::Int(wide))];
     tasks.push(op("Cast", vec![weights], name("wide"), wide));
     tasks.push(op("Reshape", vec![name("wide"), name("groups")], name("grouped"), Vec::new()));
     tasks.push(op("MatMul", vec![name("grouped"), name("values")], name("product"), Vec::new()));
@@ -79,7 +81,11 @@ fn bent(
 /// Scaled products of queries and keys; the values, ready for heads that share them; the extents of grouped weights
 /// (five) and of the result (four).
 fn scores(planner: &mut Planner, node: &Node<'_>) -> Result<(Value, Value, Vec<usize>), Halt> {
-    let mut given = |index| widened(planner, node, node.input(index));
+    let doubles = node.spec(0)?.element == Element::Fp64;
+    let mut given = |index| match doubles {
+        true => planner.place(node.input(index)),
+        false => widened(planner, node, node.input(index)),
+    };
     let (query, key, value) = (given(0)?, given(1)?, given(2)?);
     let (&[batches, heads, queries, width], &[_, shared, keys, _], &[_, _, _, columns]) =
         (query.extents(), key.extents(), value.extents())
@@ -91,8 +97,7 @@ fn scores(planner: &mut Planner, node: &Node<'_>) -> Result<(Value, Value, Vec<u
         return Err(node.invalid("queries, keys and values do not fit"));
     }
     let groups = heads / shared;
-    let scale = Link::number(code::MULTIPLY, node.float("scale", 1.0 / (width as f32).sqrt()));
-    let query = chain(planner, node, &query, &[scale], Element::Fp32)?;
+    let query = scaled(planner, node, &query, width)?;
     let query = query.reshaped(node.shape(vec![batches, shared, groups, queries, width])?);
     let key = key.reshaped(node.shape(vec![batches, shared, 1, keys, width])?);
     let order = vec![("perm".into(), Attribute::Ints(vec![0, 1, 2, 4, 3]))];
@@ -102,4 +107,17 @@ fn scores(planner: &mut Planner, node: &Node<'_>) -> Result<(Value, Value, Vec<u
     let values = value.reshaped(node.shape(vec![batches, shared, 1, keys, columns])?);
     let grouped = [batches, shared, groups, queries, keys, batches, heads, queries, columns];
     Ok((scores.into(), values.into(), grouped.to_vec()))
+}
+
+/// Queries times the scale, which follows from the width of a head where nobody says.
+fn scaled(planner: &mut Planner, node: &Node<'_>, query: &Placed, width: usize) -> Result<Placed, Halt> {
+    if query.spec.element != Element::Fp64 {
+        let scale = Link::number(code::MULTIPLY, node.float("scale", 1.0 / (width as f32).sqrt()));
+        return chain(planner, node, query, &[scale], Element::Fp32);
+    }
+    let given = node.op.attribute("scale").map(|_| f64::from(node.float("scale", 1.0)));
+    let scale = Tensor::from_slice(Element::Fp64, [], &[given.unwrap_or(1.0 / (width as f64).sqrt())]);
+    let scale = Value::Known(scale.map_err(|error| node.invalid(&error.to_string()))?);
+    let scaled = planner.apply("Mul", Vec::new(), vec![query.clone().into(), scale])?;
+    planner.place(&scaled)
 }

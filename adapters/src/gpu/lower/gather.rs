@@ -73,7 +73,7 @@ struct Rows {
 }
 
 fn kernel(node: &Node<'_>, indices: &Placed, rows: &Rows, y: &Spec) -> Result<(Kernel, Vec<u32>, [u32; 3]), Halt> {
-    let size = y.element.size().ok_or_else(|| node.unsupported("BYTES"))?;
+    let size = y.element.size().ok_or_else(|| node.lacks("BYTES"))?;
     let whole = (rows.elements * size).is_multiple_of(4);
     let partial = rows.held < rows.all;
     if partial && !whole {

@@ -28,7 +28,7 @@ pub fn vectorize(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, H
     let pool = Pool::new(node)?;
     let x = planner.place(node.input(0))?;
     if !matches!(x.spec.element, Element::I32 | Element::I64) {
-        return Err(node.unsupported(&x.spec.element.to_string()));
+        return Err(node.lacks(x.spec.element));
     }
     let x = convert(planner, node, &x, Element::I64)?;
     let (rows, length) = match x.extents() {

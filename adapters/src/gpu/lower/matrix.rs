@@ -11,6 +11,7 @@ use super::{
     exact, halves,
     movement::{permute, widen},
     pointwise::{broadcast, padded, strides, widened},
+    tall,
 };
 use burst_host::nouns::{Element, Spec};
 
@@ -29,6 +30,9 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     let element = node.spec(0)?.element;
     if element == Element::Fp64 || !is_float(element) {
         return Ok(vec![exact::matmul(planner, node)?]);
+    }
+    if let Some(outputs) = tall::matmul(planner, node)? {
+        return Ok(outputs);
     }
     let [a, b] = halves::sides(planner, node, false)?;
     let (a_rank, b_rank) = (a.extents().len(), b.extents().len());
@@ -52,6 +56,9 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
 }
 
 pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if let Some(outputs) = tall::gemm(planner, node)? {
+        return Ok(outputs);
+    }
     let element = node.spec(0)?.element;
     let [a, b] = halves::sides(planner, node, node.int("transA", 0) == 1)?;
     let c = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };

@@ -48,6 +48,7 @@ mod signal;
 mod slices;
 mod sparse;
 mod suppress;
+mod tall;
 mod transposed;
 mod unique;
 mod unpool;

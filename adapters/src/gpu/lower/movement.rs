@@ -342,7 +342,7 @@ pub fn steps(extents: &[usize]) -> Vec<i64> {
 }
 
 fn size(node: &Node<'_>, element: Element) -> Result<u32, Halt> {
-    element.size().map(|size| size as u32).ok_or_else(|| node.unsupported("BYTES"))
+    element.size().map(|size| size as u32).ok_or_else(|| node.lacks("BYTES"))
 }
 
 /// A copy, to be written into.

@@ -62,6 +62,6 @@ pub fn triangle(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Ha
 pub fn words(node: &Node<'_>, element: Element) -> Result<usize, Halt> {
     match element.size() {
         Some(size @ (4 | 8)) => Ok(size / 4),
-        _ => Err(node.unsupported(&element.to_string())),
+        _ => Err(node.lacks(element)),
     }
 }

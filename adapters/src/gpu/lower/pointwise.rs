@@ -250,6 +250,6 @@ pub fn widened(planner: &mut Planner, node: &Node<'_>, value: &Value) -> Result<
     let x = planner.place(value)?;
     match x.spec.element {
         element if is_float(element) && element != Element::Fp64 => convert(planner, node, &x, Element::Fp32),
-        other => Err(node.unsupported(&format!("{other}"))),
+        other => Err(node.lacks(other)),
     }
 }

@@ -12,7 +12,7 @@ pub fn dequantize(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, 
     let x = planner.place(node.input(0))?;
     let result = wanted(node)?.unwrap_or(node.spec(1)?.element);
     if matches!(result, Element::Narrow(_)) {
-        return Err(node.unsupported(&result.to_string()));
+        return Err(node.lacks(result));
     }
     let scale = widened(planner, node, node.input(1))?;
     let scale = along(planner, node, &scale, &x)?;
@@ -62,9 +62,9 @@ pub fn range(node: &Node<'_>, element: Element) -> Result<Option<(f32, f32)>, Ha
         Element::I8 => Some((-128.0, 127.0)),
         Element::U16 => Some((0.0, 65535.0)),
         Element::I16 => Some((-32768.0, 32767.0)),
-        Element::Narrow(Narrow::F8E8M0) => return Err(node.unsupported(&element.to_string())),
+        Element::Narrow(Narrow::F8E8M0) => return Err(node.lacks(element)),
         Element::Narrow(narrow) => narrow.range().map(|(low, high)| (low.into(), high.into())),
-        other => return Err(node.unsupported(&other.to_string())),
+        other => return Err(node.lacks(other)),
     })
 }
 
@@ -72,7 +72,7 @@ pub fn range(node: &Node<'_>, element: Element) -> Result<Option<(f32, f32)>, Ha
 fn wanted(node: &Node<'_>) -> Result<Option<Element>, Halt> {
     match node.int("output_dtype", 0) {
         0 => Ok(None),
-        number => crate::onnx::element(number).map(Some).map_err(|name| node.unsupported(&name)),
+        number => crate::onnx::element(number).map(Some).map_err(|name| node.lacks(name)),
     }
 }
 

@@ -68,7 +68,7 @@ pub fn multinomial(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>,
 
 fn wanted(node: &Node<'_>, default: Element) -> Result<Element, Halt> {
     match node.op.attribute("dtype") {
-        Some(Attribute::Int(number)) => crate::onnx::element(*number).map_err(|name| node.unsupported(&name)),
+        Some(Attribute::Int(number)) => crate::onnx::element(*number).map_err(|name| node.lacks(name)),
         _ => Ok(default),
     }
 }

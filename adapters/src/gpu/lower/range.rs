@@ -19,7 +19,7 @@ pub fn range(_: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
         Element::Bf16 => reals(node, inputs, bf16::to_f64, bf16::from_f64),
         Element::Fp32 => reals(node, inputs, |value: f32| value.into(), |value| value as f32),
         Element::Fp64 => reals(node, inputs, |value: f64| value, |value| value),
-        other => Err(node.unsupported(&other.to_string())),
+        other => Err(node.lacks(other)),
     };
     Ok(vec![Value::Known(values?)])
 }

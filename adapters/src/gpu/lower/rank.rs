@@ -9,7 +9,7 @@ use super::{
     gather::take,
     pointwise::element_code,
 };
-use burst_host::nouns::{Element, Fault, Spec};
+use burst_host::nouns::{Element, Spec};
 
 /// Short rows that are sorted by counting: more make fewer steps, each longer.
 const BLOCK: usize = 32;
@@ -59,7 +59,7 @@ pub fn ranking(
         return Err(node.unsupported(&format!("{} rows of {} elements", runs.length, runs.row)));
     }
     let mut rows = BLOCK.min(comparisons);
-    let constants = runs.constants(largest)?;
+    let constants = runs.constants(node, largest)?;
     let mut before = Entries { run: runs.length, block: rows };
     let mut after = Entries::kept(runs.length, rows, kept);
     let (parameters, groups) = runs.step(&before, &after);
@@ -93,10 +93,10 @@ impl Entries {
 
 impl Runs<'_> {
     /// What kernels are made of that compare rows.
-    pub fn constants(&self, largest: bool) -> Result<[(&'static str, u32); 2], Halt> {
+    pub fn constants(&self, node: &Node<'_>, largest: bool) -> Result<[(&'static str, u32); 2], Halt> {
         let element = self.x.spec.element;
         let code = element_code(element).filter(|_| !matches!(element, Element::Narrow(_)));
-        let code = code.ok_or_else(|| Fault::Unsupported(format!("the order of {element} elements on the GPU")))?;
+        let code = code.ok_or_else(|| node.lacks(element))?;
         Ok([("ELEMENT", code), ("LARGEST", u32::from(largest))])
     }
 

@@ -128,7 +128,7 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
 /// The same in 64-bit floats, of the operators that it is made of.
 fn soft_doubles(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value>, Halt> {
     if node.opset < 13 || mode == HARDMAX {
-        return Err(node.unsupported("FP64"));
+        return Err(node.lacks("FP64"));
     }
     let at = axis(node, node.int("axis", -1), node.spec(0)?.shape.extents().len())?;
     let x = planner.place(node.input(0))?;

@@ -19,7 +19,7 @@ pub fn sequence(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Ha
         return Err(node.invalid("a length for each batch is needed"));
     }
     planner.check_below(node, 1, if time_first { first } else { second } + 1)?;
-    let size = x.spec.element.size().ok_or_else(|| node.unsupported("BYTES"))?;
+    let size = x.spec.element.size().ok_or_else(|| node.lacks("BYTES"))?;
     let count = x.spec.shape.elements();
     let parameters = [count, first, second, inner.iter().product()].map(|value| value as u32).to_vec();
     let kernel = Kernel::new(Shader::Reverse, [("SIZE", size as u32), ("TIME_FIRST", u32::from(time_first))]);

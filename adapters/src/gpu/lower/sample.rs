@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        iterations::ITERATIONS_MAX,
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
@@ -12,8 +13,11 @@ use super::{
 };
 use burst_host::nouns::{Attribute, Element, Spec, Tensor};
 
-/// Samples of a bin along an axis, in `roi_align.wgsl`.
-const SAMPLES_MAX: usize = 240;
+/// Samples one element apart that may lie on an image beyond its extent: the edges, and what is rounded. Where a bin has
+/// fewer than those, they are all it has.
+const BEYOND: usize = 6;
+/// Passes over the samples of a bin.
+const PASSES_MAX: usize = 64;
 
 pub fn grid_sample(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
@@ -112,9 +116,10 @@ pub fn roi_align(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, H
     if images.extents() != [regions] || n * h * w == 0 {
         return Err(node.invalid("an image's index for each box is needed"));
     }
-    let each = if samples == 0 { h.div_ceil(rows.max(1)).max(w.div_ceil(columns.max(1))) } else { samples };
-    if each > SAMPLES_MAX {
-        return Err(node.unsupported("so many samples"));
+    let [down, across] = [h, w].map(|extent| if samples == 0 { extent + BEYOND } else { samples });
+    let each = ITERATIONS_MAX / across.saturating_add(1);
+    if each == 0 || down.div_ceil(each) > PASSES_MAX {
+        return Err(node.unsupported(&format!("{down} x {across} samples of a bin")));
     }
     let spec = Spec { element: Element::Fp32, shape: node.shape(vec![regions, c, rows, columns])? };
     planner.check_below(node, 2, n)?;
@@ -128,8 +133,12 @@ pub fn roi_align(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, H
         ("HALF_PIXEL", u32::from(centred)),
         ("INDEX_WORDS", index_words(node, images.spec.element)?),
     ];
-    let kernel = Kernel::new(Shader::RoiAlign, constants);
-    let y = planner.dispatch(kernel, parameters, &[&x, &boxes, &images], spec, grid(count))?;
+    let y = planner.temporary(spec)?;
+    for first in (0..down).step_by(each) {
+        let kernel = Kernel::new(Shader::RoiAlign, constants);
+        let pass = [first, each, across].map(|value| value as u32);
+        planner.dispatch_into(kernel, [&parameters[..], &pass].concat(), &[&x, &boxes, &images], &y, grid(count));
+    }
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 

@@ -109,7 +109,7 @@ fn part(
 
 fn write(planner: &mut Planner, node: &Node<'_>, y: &Placed, updates: &Updates, op: u32) -> Result<(), Halt> {
     let element = y.spec.element;
-    let code = element_code(element).ok_or_else(|| node.unsupported(&element.to_string()))?;
+    let code = element_code(element).ok_or_else(|| node.lacks(element))?;
     let lane = lane(planner, node, element, element)?;
     let constants = lane.constants(y, &[("ELEMENT", code), ("OP", op)]);
     let Updates { targets, updates, row, repeats } = updates;

@@ -188,14 +188,14 @@ fn window(node: &Node<'_>, [a, b, c]: [f64; 3]) -> Result<Vec<Value>, Halt> {
 
 /// Floats of the type that is wanted.
 fn numbers(node: &Node<'_>, extents: &[usize], numbers: &[f64]) -> Result<Vec<Value>, Halt> {
-    let element = crate::onnx::element(node.int("output_datatype", 1)).map_err(|name| node.unsupported(&name))?;
+    let element = crate::onnx::element(node.int("output_datatype", 1)).map_err(|name| node.lacks(name))?;
     let narrow = || numbers.iter().map(|&number| number as f32);
     let tensor = match element {
         Element::Fp64 => Tensor::from_slice(element, extents, numbers),
         Element::Fp32 => Tensor::from_slice(element, extents, &narrow().collect::<Vec<_>>()),
         Element::Fp16 => Tensor::from_slice(element, extents, &narrow().map(half::f16::from_f32).collect::<Vec<_>>()),
         Element::Bf16 => Tensor::from_slice(element, extents, &narrow().map(half::bf16::from_f32).collect::<Vec<_>>()),
-        other => return Err(node.unsupported(&other.to_string())),
+        other => return Err(node.lacks(other)),
     };
     Ok(vec![known(node, tensor)?])
 }

@@ -30,7 +30,7 @@ pub fn unique(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     let ranked = planner.once(|planner| ranking(planner, node, &runs, length, false))?;
     let ranked = ranked.reshaped(node.shape(vec![length])?);
     let groups = planner.once(|planner| {
-        let marks = runs.boundaries(planner, &ranked)?;
+        let marks = runs.boundaries(planner, node, &ranked)?;
         running_sums(planner, node, &marks)
     })?;
     let starts = places(planner, node, &groups)?;
@@ -113,9 +113,9 @@ fn inverse(planner: &mut Planner, x: &Placed) -> Result<Placed, Halt> {
 
 impl Runs<'_> {
     /// 1 for each ranked row that differs from the one before.
-    fn boundaries(&self, planner: &mut Planner, ranked: &Placed) -> Result<Placed, Halt> {
+    fn boundaries(&self, planner: &mut Planner, node: &Node<'_>, ranked: &Placed) -> Result<Placed, Halt> {
         let count = self.length;
-        let kernel = Kernel::new(Shader::Boundary, self.constants(false)?);
+        let kernel = Kernel::new(Shader::Boundary, self.constants(node, false)?);
         let parameters = [count, self.inner, self.row, count, 0, 0, 0, 0].map(|value| value as u32).to_vec();
         let spec = Spec { element: Element::U32, shape: ranked.spec.shape.clone() };
         planner.dispatch(kernel, parameters, &[self.x, ranked], spec, grid(count))

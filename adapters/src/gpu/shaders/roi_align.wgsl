@@ -1,12 +1,10 @@
 // What lies in boxes of an image, each box cut into bins of one number: the mean or the largest of samples in a bin.
+// A pass visits some rows of samples, and goes on from what those before it left in y.
 
 override LARGEST: bool = false;
 // Whether an element's place is its centre.
 override HALF_PIXEL: bool = false;
 override INDEX_WORDS: u32;
-
-// Samples of a bin along an axis that are not beside the image; of a bin with more the result is NaN.
-const SAMPLES_MAX = 240;
 
 struct Parameters {
     count: u32,
@@ -19,6 +17,11 @@ struct Parameters {
     // Along an axis of a bin; 0 for one sample an element.
     samples: u32,
     scale: f32,
+    // The rows of samples of this pass, counted from the first that is visited.
+    pass_first: u32,
+    pass_rows: u32,
+    // Samples of a row that are visited at most.
+    visits: u32,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
@@ -94,22 +97,25 @@ fn main(
     let box = boxes[region];
     let down = bin_of(box.y, box.w, at / parameters.bin_columns % parameters.bin_rows, parameters.bin_rows, parameters.rows);
     let across = bin_of(box.x, box.z, at % parameters.bin_columns, parameters.bin_columns, parameters.columns);
-    if parameters.samples == 0u && max(down.last - down.first, across.last - across.first) > SAMPLES_MAX {
-        y[at] = bitcast<f32>(0x7fc00000u);
-        return;
-    }
     let plane = channel * parameters.rows * parameters.columns;
     // Samples beside the image count as zeros.
     let all = down.first == 0 && down.last == down.samples && across.first == 0 && across.last == across.samples;
-    var largest = select(0.0, bitcast<f32>(0xff800000u), all && down.samples > 0 && across.samples > 0);
+    var result = select(0.0, bitcast<f32>(0xff800000u), LARGEST && all && down.samples > 0 && across.samples > 0);
+    if parameters.pass_first > 0u {
+        result = y[at];
+    }
     var sum = 0.0;
-    for (var i = down.first; i < down.last; i++) {
-        for (var j = across.first; j < across.last; j++) {
+    let first = down.first + i32(parameters.pass_first);
+    let last = min(down.last, first + i32(parameters.pass_rows));
+    // What floats round beyond 2^24 elements makes a row no longer.
+    let end = min(across.last, across.first + i32(parameters.visits));
+    for (var i = first; i < last; i++) {
+        for (var j = across.first; j < end; j++) {
             let row = down.start + (f32(i) + 0.5) * down.step;
             let values = neighbours(plane, vec2(row, across.start + (f32(j) + 0.5) * across.step));
             sum += dot(values, vec4(1.0));
-            largest = max(largest, max(max(values.x, values.y), max(values.z, values.w)));
+            result = select(result, max(result, max(max(values.x, values.y), max(values.z, values.w))), LARGEST);
         }
     }
-    y[at] = select(sum / max(f32(down.samples) * f32(across.samples), 1.0), largest, LARGEST);
+    y[at] = select(result + sum / max(f32(down.samples) * f32(across.samples), 1.0), result, LARGEST);
 }

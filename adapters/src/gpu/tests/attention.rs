@@ -1,6 +1,6 @@
 //! Attention over many keys beside its definition: more than a tile of them, a part of them, or a driver's patience.
 
-use super::{numbers, open};
+use super::{compute, numbers, open};
 use crate::conformance::{Case, Run, Sketch, check_case};
 use burst_host::nouns::{Attribute, Element, Tensor};
 
@@ -15,6 +15,8 @@ struct Scene {
     causal: bool,
     window: Option<usize>,
     cap: f32,
+    /// Whether weights are computed in FP64.
+    double: bool,
 }
 
 const PLAIN: Scene = Scene {
@@ -27,6 +29,7 @@ const PLAIN: Scene = Scene {
     causal: false,
     window: None,
     cap: 0.0,
+    double: false,
 };
 
 #[tokio::test]
@@ -46,6 +49,43 @@ async fn widths_that_are_no_vec4s() {
 async fn windows_and_caps() {
     check("a window", Scene { queries: 600, keys: 600, causal: true, window: Some(70), ..PLAIN }).await;
     check("a cap", Scene { cap: 0.5, ..PLAIN }).await;
+}
+
+#[tokio::test]
+async fn weights_of_doubles() {
+    let shared = Scene { heads: 6, key_heads: 3, queries: 70, keys: 90, double: true, ..PLAIN };
+    check("weights in FP64", Scene { causal: true, cap: 0.5, value_width: 10, ..shared }).await;
+}
+
+/// Queries, keys and values in FP64 keep their digits.
+#[tokio::test]
+async fn doubles_attend_in_doubles() {
+    let Some(accelerator) = open("llvmpipe").await else { return };
+    let (heads, shared, queries, keys, width) = (4, 2, 3, 5, 7);
+    let drawn =
+        |count: usize, seed: u32| numbers(count, seed).into_iter().map(|x| f64::from(x) / 3.0).collect::<Vec<_>>();
+    let (q, k, v) =
+        (drawn(heads * queries * width, 1), drawn(shared * keys * width, 2), drawn(shared * keys * width, 3));
+    let tensor = |heads: usize, places: usize, values: &[f64]| {
+        Tensor::from_slice(Element::Fp64, [1, heads, places, width], values).unwrap()
+    };
+    let mut sketch = Sketch::new("flex");
+    for name in ["q", "k", "v"] {
+        sketch = sketch.input(name, Element::Fp64, "? ? ? ?");
+    }
+    let sketch = sketch.op("FlexAttention", "q k v", "y").in_domain("ai.onnx.preview").output("y");
+    let inputs = [tensor(heads, queries, &q), tensor(shared, keys, &k), tensor(shared, keys, &v)];
+    let found = compute(&accelerator, sketch, &inputs).await.unwrap()[0].to_vec::<f64>().unwrap();
+    for (at, found) in found.into_iter().enumerate() {
+        let (row, column) = (at / width, at % width);
+        let first = row / queries / (heads / shared) * keys;
+        let dot = |key: usize| (0..width).map(|i| q[row * width + i] * k[(first + key) * width + i]).sum::<f64>();
+        let weights: Vec<f64> = (0..keys).map(|key| (dot(key) / (width as f64).sqrt()).exp()).collect();
+        let mixed: f64 =
+            weights.iter().enumerate().map(|(key, weight)| weight * v[(first + key) * width + column]).sum();
+        let expected = mixed / weights.iter().sum::<f64>();
+        assert!((found - expected).abs() < 1e-13, "{at}: {found}, not {expected}");
+    }
 }
 
 /// An invocation goes through 136 of these keys before a CPU driver would stop it.
@@ -74,6 +114,7 @@ impl Scene {
             ("is_causal", Attribute::Int(self.causal.into())),
             ("left_window_size", Attribute::Int(self.window.map_or(-1, |window| window as i64))),
             ("softcap", Attribute::Float(self.cap)),
+            ("softmax_precision", Attribute::Int(if self.double { 11 } else { 1 })),
         ];
         let sketch = Sketch::new("attention")
             .input("q", Element::Fp32, "? ? ? ?")

@@ -231,3 +231,40 @@ fn a_softmax_that_is_written_out_is_one_step() {
     let Some(gpu) = Lavapipe::open() else { return };
     check(&gpu, "a softmax", softmax, "sum", &[floats(&[4, 5, 6], &numbers(120, 5))]);
 }
+
+/// A norm inside of control flow: chosen, and three times over.
+fn inside() -> [Sketch; 2] {
+    let outer = |name: &str| Sketch::new(name).input("x", Element::Fp32, "4 5 6");
+    let body = |graph: Graph| Attribute::Graph(Box::new(Graph { ir_version: 0, opsets: Vec::new(), ..graph }));
+    let branch = || body(Graph { inputs: Vec::new(), ..norm().graph() });
+    let truth = Tensor::from_slice(Element::Bool, [], &[1u8]).unwrap();
+    let branches = [("then_branch", branch()), ("else_branch", branch())];
+    let chosen = outer("chosen").constant("c", truth).op_with("If", "c", "z", branches).output("z");
+    let round = Sketch::new("round").input("n", Element::I64, "").input("go", Element::Bool, "");
+    let (round, norm) = (round.op("Identity", "go", "on").output("on").graph(), norm().graph());
+    let round = Graph {
+        inputs: [round.inputs, norm.inputs].concat(),
+        outputs: [round.outputs, norm.outputs].concat(),
+        ops: [round.ops, norm.ops].concat(),
+        ..norm
+    };
+    let thrice = outer("thrice").constant("times", longs(&[], &[3]));
+    [chosen, thrice.op_with("Loop", "times _ x", "z", [("body", body(round))]).output("z")]
+}
+
+#[test]
+fn what_is_written_out_inside_of_control_flow_is_one_step() {
+    let [chosen, thrice] = inside();
+    assert_eq!(steps(&chosen.clone().graph()), 1, "a branch");
+    assert_eq!(steps(&thrice.clone().graph()), 3, "a loop of three rounds");
+    let Some(gpu) = Lavapipe::open() else { return };
+    let mut x = floats(&[4, 5, 6], &numbers(120, 6));
+    let found = [chosen, thrice].map(|sketch| gpu.run(sketch, std::slice::from_ref(&x)).unwrap().remove(0));
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        x = gpu.run(norm(), &[x]).unwrap().remove(0);
+        expected.push(x.clone());
+    }
+    crate::conformance::assert_close("a branch", &found[0], &expected[0]);
+    crate::conformance::assert_close("a loop", &found[1], &expected[2]);
+}

@@ -1,5 +1,7 @@
 //! Weights that no binding of lavapipe holds, which are 128 MiB there, beside references in f64.
 
+mod groups;
+
 use super::{
     lavapipe::{Lavapipe, floats, longs},
     numbers,

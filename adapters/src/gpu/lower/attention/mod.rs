@@ -10,7 +10,7 @@ use super::{
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
     movement::{part, permute},
-    pointwise::{Link, chain, code, convert},
+    pointwise::{Link, chain, code, convert, widened},
 };
 use bounds::Bounds;
 use burst_host::nouns::{Attribute, Element, Op, Spec};
@@ -24,8 +24,9 @@ const TILE_KEYS: usize = 4;
 const INVOCATIONS_MIN: usize = 512;
 const PART_MIN: usize = 128;
 
-/// ONNX's number for FP64.
+/// ONNX's numbers for FP64, and for scores that became weights.
 const DOUBLE: i64 = 11;
+const WEIGHTS: i64 = 3;
 
 pub fn attention(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     attend(planner, node, false)
@@ -51,8 +52,9 @@ pub fn written_out(planner: &mut Planner, inputs: Vec<Value>, heads: [usize; 2],
 /// A row that sees no key is zero; written out it is no number.
 fn attend(planner: &mut Planner, node: &Node<'_>, written_out: bool) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
-    if node.int("softmax_precision", 1) == DOUBLE {
-        return Err(node.unsupported("a softmax in FP64"));
+    let double = node.int("softmax_precision", 1) == DOUBLE;
+    if double && !planner.target.doubles {
+        return Err(node.lacks("a softmax in FP64, which its driver lacks"));
     }
     let heads = heads(node, "kv_num_heads")?;
     let (key, value) = (present(planner, node, 1, 4, heads)?, present(planner, node, 2, 5, heads)?);
@@ -65,10 +67,13 @@ fn attend(planner: &mut Planner, node: &Node<'_>, written_out: bool) -> Result<V
     };
     attention.check(node)?;
     let bounds = Bounds::of(planner, node, &attention)?;
-    let y = attention.passes(planner, node, &bounds)?;
+    let y = match double {
+        true => attention.in_doubles(planner, node, &bounds, &value)?,
+        false => attention.passes(planner, node, &bounds)?,
+    };
     let mut results = vec![convert(planner, node, &y, element)?.into(), key, value];
     if node.op.outputs.get(3).is_some_and(|name| !name.is_empty()) {
-        let scores = attention.scores(planner, node, &bounds)?;
+        let scores = attention.scores(planner, node, &bounds, node.int("qk_matmul_output_mode", 0))?;
         results.push(convert(planner, node, &scores, element)?.into());
     }
     Ok(results)
@@ -222,10 +227,32 @@ impl Attention {
         )
     }
 
+    /// The same with a softmax in FP64, which no kernel has in one pass; keys' heads are the second axis of `values`.
+    fn in_doubles(
+        &self,
+        planner: &mut Planner,
+        node: &Node<'_>,
+        bounds: &Bounds,
+        values: &Value,
+    ) -> Result<Placed, Halt> {
+        let Self { query, key, value, .. } = self;
+        let weights = self.scores(planner, node, bounds, WEIGHTS)?;
+        let weights = weights.reshaped(node.shape(vec![self.lists(), self.rows(), key.places])?);
+        let values = widened(planner, node, values)?;
+        let values = values.reshaped(node.shape(vec![self.lists(), key.places, value.width])?);
+        let y = planner.apply("MatMul", Vec::new(), vec![weights.into(), values.into()])?;
+        let [batches, heads, places] = [query.batches, query.heads, query.places];
+        let y = planner.place(&y)?.reshaped(node.shape(vec![batches, heads, places, value.width])?);
+        if !query.together {
+            return Ok(y);
+        }
+        let y = permute(planner, node, &y, &[0, 2, 1, 3])?;
+        Ok(y.reshaped(node.shape(vec![batches, places, heads * value.width])?))
+    }
+
     /// The scores as far as they are asked for: multiplied, capped, masked, or what becomes of them.
-    fn scores(&self, planner: &mut Planner, node: &Node<'_>, bounds: &Bounds) -> Result<Placed, Halt> {
+    fn scores(&self, planner: &mut Planner, node: &Node<'_>, bounds: &Bounds, mode: i64) -> Result<Placed, Halt> {
         let Self { query, key, .. } = self;
-        let mode = node.int("qk_matmul_output_mode", 0);
         let shape = node.shape(vec![query.batches, query.heads, query.places, key.places])?;
         let count = shape.elements();
         let mut constants = self.constants(node, bounds);
@@ -237,7 +264,13 @@ impl Attention {
         let kernel = Kernel::new(Shader::AttentionScores, constants);
         let spec = Spec { element: Element::Fp32, shape };
         let scores = planner.dispatch(kernel, parameters, &reads, spec, grid(count))?;
-        if mode == 3 { probabilities(planner, node, scores) } else { Ok(scores) }
+        if mode != WEIGHTS {
+            return Ok(scores);
+        }
+        let double = node.int("softmax_precision", 1) == DOUBLE;
+        let precise = convert(planner, node, &scores, if double { Element::Fp64 } else { Element::Fp32 })?;
+        let weights = probabilities(planner, node, precise)?;
+        convert(planner, node, &weights, Element::Fp32)
     }
 }
 
@@ -248,9 +281,10 @@ fn probabilities(planner: &mut Planner, node: &Node<'_>, scores: Placed) -> Resu
     const EXP: u32 = 40;
     let largest = along(planner, node, "ReduceMax", &scores, f32::MIN)?;
     let links = [Link::tensor(SUBTRACT, largest), Link::alone(EXP)];
-    let weights = chain(planner, node, &scores, &links, Element::Fp32)?;
+    let element = scores.spec.element;
+    let weights = chain(planner, node, &scores, &links, element)?;
     let total = along(planner, node, "ReduceSum", &weights, f32::MIN_POSITIVE)?;
-    chain(planner, node, &weights, &[Link::tensor(DIVIDE, total)], Element::Fp32)
+    chain(planner, node, &weights, &[Link::tensor(DIVIDE, total)], element)
 }
 
 /// A fold of each row that comes to no less than this.
@@ -258,5 +292,5 @@ fn along(planner: &mut Planner, node: &Node<'_>, kind: &str, x: &Placed, least: 
     let axes = ("axes".into(), Attribute::Ints(vec![-1]));
     let folded = planner.apply(kind, vec![axes], vec![x.clone().into()])?;
     let folded = planner.place(&folded)?;
-    chain(planner, node, &folded, &[Link::number(code::MAX, least)], Element::Fp32)
+    chain(planner, node, &folded, &[Link::number(code::MAX, least)], x.spec.element)
 }

@@ -1,0 +1,68 @@
+//! Products of more rows than a dispatch has workgroups for: rows become matrices of a batch where they can be shared
+//! out evenly, else the product is cut and joined again.
+
+use super::{
+    super::{
+        planner::{Halt, Node, Placed, Planner, Value},
+        tiling::{GROUPS_MAX, REGISTER_ROWS},
+    },
+    movement::part,
+};
+use burst_host::nouns::Attribute;
+
+/// Rows of the smallest tiles.
+const ROWS_MAX: usize = GROUPS_MAX * REGISTER_ROWS;
+
+/// `MatMul` with a left side that has too many rows, or too many matrices for one right side; `None` for any other.
+pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>, Halt> {
+    let (a, b) = (node.spec(0)?.shape.extents().to_vec(), node.spec(1)?.shape.extents().len());
+    let &[ref batch @ .., m, k] = a.as_slice() else { return Ok(None) };
+    let matrices: usize = batch.iter().product();
+    if m <= ROWS_MAX && (b > 2 || matrices <= GROUPS_MAX) {
+        return Ok(None);
+    }
+    let x = planner.place(node.input(0))?;
+    if b > 2 {
+        return Ok(Some(vec![cut(planner, node, &x, batch.len(), -2)?]));
+    }
+    let rows = matrices * m;
+    let y = match (rows.div_ceil(ROWS_MAX)..=GROUPS_MAX).find(|share| rows.is_multiple_of(*share)) {
+        Some(share) => {
+            let x = x.reshaped(node.shape(vec![share, rows / share, k])?);
+            planner.apply("MatMul", Vec::new(), vec![x.into(), node.input(1).clone()])?
+        }
+        None => cut(planner, node, &x.reshaped(node.shape(vec![rows, k])?), 0, 0)?,
+    };
+    let y = planner.place(&y)?;
+    let columns = if b == 2 { y.extents().last().copied() } else { None };
+    let extents = a[..a.len() - 1].iter().copied().chain(columns).collect();
+    Ok(Some(vec![y.reshaped(node.shape(extents)?).into()]))
+}
+
+/// The same for `Gemm`.
+pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>, Halt> {
+    let axis = usize::from(node.int("transA", 0) == 1);
+    match node.spec(0)?.shape.extents() {
+        extents if extents.len() == 2 && extents[axis] > ROWS_MAX => {}
+        _ => return Ok(None),
+    }
+    let x = planner.place(node.input(0))?;
+    Ok(Some(vec![cut(planner, node, &x, axis, 0)?]))
+}
+
+/// The operator on some rows after the other, which lie along one axis of the left side and another of the result.
+fn cut(planner: &mut Planner, node: &Node<'_>, x: &Placed, from: usize, to: i64) -> Result<Value, Halt> {
+    let rows = x.extents()[from];
+    let mut parts = Vec::new();
+    for first in (0..rows).step_by(ROWS_MAX) {
+        let taken = ROWS_MAX.min(rows - first);
+        let mut inputs = vec![part(planner, node, x, from, first, taken)?.into(), node.input(1).clone()];
+        if node.has(2) {
+            let bias = planner.place(node.input(2))?;
+            let own = matches!(*bias.extents(), [extent, _] if extent == rows);
+            inputs.push(if own { part(planner, node, &bias, 0, first, taken)? } else { bias }.into());
+        }
+        parts.push(planner.apply(&node.op.kind, node.op.attributes.clone(), inputs)?);
+    }
+    planner.apply("Concat", vec![("axis".into(), Attribute::Int(to))], parts)
+}
