@@ -265,6 +265,8 @@ impl Relay {
                 Begin::With(kept) => values.extend(kept),
                 Begin::Again(rest) => return self.pass_on(held, ask, rest).await,
                 Begin::Behind(steps) => return Err(Halt::Behind(steps)),
+                // Who asked has given up, and asked again.
+                Begin::Late => return Err(Fault::TimedOut.into()),
             }
         }
         let bytes = values.iter().filter_map(|(_, value)| value.spec().bytes()).sum();
