@@ -2,7 +2,7 @@
 
 use crate::{
     split::{answer, cut, load, model, models, plan, same},
-    support::{block_on, cpu, root, slow::Slow},
+    support::{block_on, cpu, gpu, root, slow::Slow},
 };
 use burst_adapters::{fabric::Hub, onnx::Onnx, registry::Directory};
 use burst_host::{
@@ -16,7 +16,7 @@ use burst_host::{
         shelf::Shelf,
     },
     nouns::{Digest, Element, Epoch, Fault, Ledger, NodeName, NodeNews, Objective, Plan, Spread, Tensor},
-    ports::{Fabric, Memory, Program, Session},
+    ports::{Accelerator, Fabric, Memory, Program, Session},
 };
 use bytes::Bytes;
 use std::{
@@ -54,12 +54,17 @@ pub struct Node {
 impl Node {
     /// A node with its own shelf, whose registry begins at the root.
     pub async fn join(fabric: Arc<dyn Fabric>, memory_bytes: u64) -> Self {
+        Self::join_with(cpu(), fabric, memory_bytes).await
+    }
+
+    /// The same with another accelerator.
+    async fn join_with(accelerator: Arc<dyn Accelerator>, fabric: Arc<dyn Fabric>, memory_bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let registry = Arc::new(Directory::open(Path::new("/")).unwrap());
         let relay = Relay::new(fabric.clone(), NonZeroUsize::new(16).unwrap(), 256 << 20);
         let shelf = Arc::new(Shelf::open(registry, fabric.clone(), directory.path()).unwrap());
         let memory = Arc::new(Room(AtomicU64::new(u64::MAX)));
-        let (slow, room) = (Slow::new(cpu()), memory.clone());
+        let (slow, room) = (Slow::new(accelerator), memory.clone());
         let pause_ms = slow.pause_ms.clone();
         let part = Part { most_bytes: memory_bytes, memory: room, objective: Objective::Throughput };
         let joined = Member::join(fabric, relay, shelf, Arc::new(slow), Arc::new(Onnx), part);
@@ -196,6 +201,32 @@ fn states_are_replayed_where_they_were_lost() {
             assert!(Instant::now() < until, "a session has ended, and a node keeps its states");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    });
+}
+
+/// What a GPU of one node had of a session is replayed, there or elsewhere.
+#[test]
+fn states_are_replayed_where_their_gpu_was_lost() {
+    let (Some(model), Some(gpu)) = (model("gpt2_l8_c64"), gpu()) else { return };
+    let directory = cut(&model, ["--parts", "8"]);
+    block_on(async {
+        let hub = Hub::default();
+        let fabric = Arc::new(hub.join(name("a.hall")).unwrap());
+        let node = Node::join_with(gpu.clone(), fabric, u64::MAX).await;
+        let program = node.spread(directory.path()).await;
+        let run = async |lose: &dyn Fn(usize)| {
+            steps(&mut *session::open(program.clone(), &Ledger::unlimited()), 6, lose).await
+        };
+        let expected = run(&|_| {}).await;
+        let lose = |step| {
+            if step == 3 {
+                gpu.lose();
+            }
+        };
+        for (step, (found, expected)) in run(&lose).await.iter().zip(&expected).enumerate() {
+            same(found, expected, &format!("step {step}"));
+        }
+        assert_eq!(replayed(&[node]), 4);
     });
 }
 

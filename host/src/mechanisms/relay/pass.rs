@@ -271,7 +271,12 @@ impl Relay {
         }
         let bytes = values.iter().filter_map(|(_, value)| value.spec().bytes()).sum();
         let work = pace::work(held.digest, fragments.clone(), bytes);
-        let (made, kept) = self.take_turn(&part, work, &values, &states, ask.deadline).await?;
+        let made = self.take_turn(&part, work, &values, &states, ask.deadline).await;
+        if let (Err(Halt::Lost), Some((key, _))) = (&made, &session) {
+            // Its states were on the device that is gone.
+            self.sessions.lose(key);
+        }
+        let (made, kept) = made?;
         let rest: Values = values.into_iter().chain(made).filter(|(name, _)| part.needed.contains(name)).collect();
         if let Some((key, turn)) = session {
             self.sessions.end(key, turn, ask.request, kept, &rest);

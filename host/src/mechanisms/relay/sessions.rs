@@ -149,6 +149,11 @@ impl Sessions {
         kept.insert(key, Kept { steps, states, before, last: (request, rest.clone()), attempt: turn.attempt });
     }
 
+    /// Forgets states that are gone: whoever goes on with them has the steps replayed.
+    pub fn lose(&self, key: &PartKey) {
+        lock(&self.kept).take(key);
+    }
+
     /// Keeps what goes over a cut; `false` where the steps before it are not known here, or there is no room for more.
     pub fn pass(&self, key: &EdgeKey, turn: Turn, values: &Values) -> bool {
         let Ok(step) = usize::try_from(turn.step) else { return false };
