@@ -221,9 +221,16 @@ mod papers;
 #[cfg(feature = "cluster")]
 mod zenoh {
     use super::*;
-    use crate::fabric::{Options, Tls, ZenohFabric};
-    use std::{net::TcpListener, num::NonZeroU64, sync::Mutex};
+    use crate::fabric::{Options, Tls, ZenohFabric, refused_links};
+    use burst_host::ports::Refusal;
+    use std::{
+        fs,
+        net::TcpListener,
+        num::NonZeroU64,
+        sync::{Mutex, Once},
+    };
     use tempfile::TempDir;
+    use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
     /// Nodes on loopback, each told of the one before it.
     struct Loopback {
@@ -296,33 +303,102 @@ mod zenoh {
         ZenohFabric::join(options).await.unwrap()
     }
 
-    /// Who comes with papers of another authority, or under another name than that of its papers, is not heard, and
-    /// reaches nobody; who comes afterwards with the right ones is, and does.
+    /// Counts refused links as the program does: once for all tests of this process.
+    fn refused(at: &ZenohFabric, why: Refusal) -> impl Fn() -> bool {
+        static LOG: Once = Once::new();
+        LOG.call_once(|| tracing_subscriber::registry().with(refused_links()).init());
+        let before = at.refused(why);
+        move || at.refused(why) > before
+    }
+
+    /// Somebody of whom nothing should be heard, and who should reach nobody, for two seconds.
+    async fn is_nobody(a: &ZenohFabric, stranger: &ZenohFabric, who: &str) {
+        let _pretends = stranger.serve(ECHO, Arc::new(Echo)).await.unwrap();
+        stranger.announce(Bytes::from_static(b"trust me")).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < until {
+            let reached = stranger.call(&name("a.hall"), ECHO, Bytes::new(), soon()).await;
+            assert_eq!(reached, Err(FabricError::Unreachable(name("a.hall"))), "{who}");
+            let asked = a.call(&name("b.hall"), ECHO, Bytes::new(), soon()).await;
+            assert_eq!(asked, Err(FabricError::Unreachable(name("b.hall"))), "{who}");
+            assert!(!a.news().borrow().contains_key(&name("b.hall")), "{who}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Who comes with papers of another authority, with old ones, with none, or under another name than that of its
+    /// papers, is not heard, and reaches nobody; links are counted. Who comes afterwards with the right ones is, and does.
     #[tokio::test(flavor = "multi_thread")]
     async fn strangers_are_not_heard() {
-        let [papers, forged] = [(), ()].map(|()| tempfile::tempdir().unwrap());
-        [&papers, &forged].into_iter().for_each(|papers| papers::issue(papers.path(), &MEMBERS));
+        let [papers, forged, foreign] = [(), (), ()].map(|()| tempfile::tempdir().unwrap());
+        papers::issue(papers.path(), &[&MEMBERS[..], &["nobody.hall"]].concat());
+        papers::expire(papers.path(), "old.hall");
+        [&forged, &foreign].into_iter().for_each(|papers| papers::issue(papers.path(), &MEMBERS));
+        // It takes the authority for right, and shows what another one signed.
+        fs::copy(papers.path().join("authority.pem"), forged.path().join("authority.pem")).unwrap();
         let hall = door("quic");
         let a = with_papers("a.hall", "a.hall", &papers, &hall, &[]).await;
         let _serving = a.serve(ECHO, Arc::new(Echo)).await.unwrap();
-        for (holder, papers) in [("b.hall", &forged), ("c.yard", &papers)] {
+        let strangers = [
+            ("b.hall", &forged, Some(Refusal::UnknownAuthority)),
+            ("old.hall", &papers, Some(Refusal::Expired)),
+            ("nobody.hall", &papers, Some(Refusal::NotAMember)),
+            // It refuses the other one first.
+            ("b.hall", &foreign, Some(Refusal::Unfinished)),
+            ("c.yard", &papers, None),
+        ];
+        for (holder, papers, why) in strangers {
+            let counted = why.map(|why| refused(&a, why));
             let stranger = with_papers("b.hall", holder, papers, &door("quic"), &[&hall]).await;
-            let _pretends = stranger.serve(ECHO, Arc::new(Echo)).await.unwrap();
-            stranger.announce(Bytes::from_static(b"trust me")).await.unwrap();
-            let until = Instant::now() + Duration::from_secs(2);
-            while Instant::now() < until {
-                let reached = stranger.call(&name("a.hall"), ECHO, Bytes::new(), soon()).await;
-                assert_eq!(reached, Err(FabricError::Unreachable(name("a.hall"))), "papers of {holder}");
-                let asked = a.call(&name("b.hall"), ECHO, Bytes::new(), soon()).await;
-                assert_eq!(asked, Err(FabricError::Unreachable(name("b.hall"))), "papers of {holder}");
-                assert!(!a.news().borrow().contains_key(&name("b.hall")), "papers of {holder}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            is_nobody(&a, &stranger, holder).await;
+            assert!(counted.is_none_or(|counted| counted()), "{holder} is not counted: {why:?}");
+        }
+        let counted = refused(&a, Refusal::NoCertificate);
+        let _nameless = nameless(&papers, &hall).await;
+        let until = Instant::now() + Duration::from_secs(20);
+        while !counted() {
+            assert!(Instant::now() < until, "who shows no certificate is not counted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Whom this node calls upon, too.
+        let (cave, counted) = (door("quic"), refused(&a, Refusal::UnknownAuthority));
+        let _stranger = with_papers("c.yard", "c.yard", &forged, &cave, &[]).await;
+        let _late = with_papers("late.hall", "late.hall", &papers, &door("quic"), &[&cave]).await;
+        let until = Instant::now() + Duration::from_secs(20);
+        while !counted() {
+            assert!(Instant::now() < until, "who is called upon is not counted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let b = with_papers("b.hall", "b.hall", &papers, &door("quic"), &[&hall]).await;
         b.announce(Bytes::from_static(b"here")).await.unwrap();
-        until(&mut a.news(), |news| news.contains_key(&name("b.hall"))).await;
+        until_news(&a, "b.hall").await;
         assert_eq!(call(&b, "a.hall", ECHO, Bytes::new()).await, Ok(Bytes::new()));
+    }
+
+    async fn until_news(fabric: &ZenohFabric, of: &str) {
+        until(&mut fabric.news(), |news| news.contains_key(&name(of))).await;
+    }
+
+    /// Somebody without papers of its own.
+    async fn nameless(papers: &TempDir, join: &str) -> ::zenoh::Session {
+        let mut config = plain(join);
+        let authority = papers.path().join("authority.pem");
+        let tls = serde_json::json!({ "root_ca_certificate": authority, "verify_name_on_connect": false });
+        config.insert_json5("transport/link/tls", &tls.to_string()).unwrap();
+        ::zenoh::open(config).await.unwrap()
+    }
+
+    /// Somebody who is no node.
+    fn plain(join: &str) -> ::zenoh::Config {
+        let mut config = ::zenoh::Config::default();
+        for (key, value) in [
+            ("connect/endpoints", format!("[{join:?}]")),
+            ("listen/endpoints", "[]".into()),
+            ("scouting/multicast/enabled", "false".into()),
+        ] {
+            config.insert_json5(key, &value).unwrap();
+        }
+        config
     }
 
     async fn check(change: impl FnOnce(&mut Options), part: &str) {

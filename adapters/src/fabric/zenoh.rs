@@ -3,12 +3,15 @@
 mod access;
 mod heard;
 mod options;
+mod refused;
 mod sending;
 
 use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
-    ports::{CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, News, Reach, Service, Serving, Urgency},
+    ports::{
+        CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, News, Reach, Refusal, Service, Serving, Urgency,
+    },
 };
 use bytes::Bytes;
 use heard::Heard;
@@ -32,6 +35,7 @@ use zenoh::{
 };
 
 pub use options::{Options, Tls};
+pub use refused::watch as refused_links;
 
 /// How long a node that appears is asked for its news.
 const NEWS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -182,6 +186,10 @@ impl Fabric for ZenohFabric {
 
     fn news(&self) -> watch::Receiver<News> {
         self.heard.news()
+    }
+
+    fn refused(&self, why: Refusal) -> u64 {
+        refused::count(why)
     }
 }
 
