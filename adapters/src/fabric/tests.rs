@@ -375,6 +375,53 @@ mod zenoh {
         assert_eq!(call(&b, "a.hall", ECHO, Bytes::new()).await, Ok(Bytes::new()));
     }
 
+    /// Answers with more than a link takes at once.
+    #[derive(Default)]
+    struct Large(watch::Sender<usize>);
+
+    #[async_trait]
+    impl Handler for Large {
+        async fn handle(&self, _: Bytes) -> Bytes {
+            self.0.send_modify(|asked| *asked += 1);
+            vec![0; 4 << 20].into()
+        }
+    }
+
+    /// Who asks for much and takes none of it does not keep others from their answers.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_takes_nothing_holds_up_nobody() {
+        let cluster = Loopback { cluster: "lanes", known: Mutex::default(), papers: None };
+        let a = cluster.join("a.hall").await;
+        let hall = cluster.known.lock().unwrap()[0].clone();
+        let c = cluster.join("c.hall").await;
+        let large = Arc::new(Large::default());
+        let _large = a.serve(BLOB, large.clone()).await.unwrap();
+        let _echo = a.serve(Service { urgency: Urgency::Last, ..ECHO }, Arc::new(Echo)).await.unwrap();
+        let ask = async || call(&c, "a.hall", Service { urgency: Urgency::Last, ..ECHO }, Bytes::new()).await;
+        assert_eq!(ask().await, Ok(Bytes::new()));
+
+        let stuck = ::zenoh::open(plain(&hall)).await.unwrap();
+        let _alive = stuck.liveliness().declare_token("burst/lanes/alive/b.hall").await.unwrap();
+        // A number, and news.
+        stuck.put("burst/lanes/news/b.hall", [0; 17]).await.unwrap();
+        until_news(&a, "b.hall").await;
+        let (shut, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        for _ in 0..48 {
+            let gate = gate.clone();
+            let get = stuck.get("burst/lanes/call/a.hall/blob").attachment("b.hall");
+            // Until the other end is gone.
+            let take = move |_| assert!(gate.lock().unwrap().recv().is_err());
+            get.callback(take).await.unwrap();
+        }
+        large.0.subscribe().wait_for(|asked| *asked == 48).await.unwrap();
+        let asked = Instant::now();
+        let answer = ask().await;
+        drop(shut);
+        assert_eq!(answer, Ok(Bytes::new()));
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+
     async fn until_news(fabric: &ZenohFabric, of: &str) {
         until(&mut fabric.news(), |news| news.contains_key(&name(of))).await;
     }
