@@ -93,6 +93,7 @@ impl Hall {
                 key: papers.join(format!("{holder}.key")),
             }),
             members: MEMBERS.map(node).to_vec(),
+            routers: Vec::new(),
         };
         ZenohFabric::join(options).await.unwrap()
     }

@@ -251,6 +251,7 @@ mod zenoh {
             lease_ms: NonZeroU64::new(1000).unwrap(),
             tls: None,
             members: vec![],
+            routers: vec![],
         }
     }
 
@@ -285,6 +286,88 @@ mod zenoh {
         let papers = tempfile::tempdir().unwrap();
         papers::issue(papers.path(), &MEMBERS);
         conforms(&Loopback { cluster: "closed", known: Mutex::default(), papers: Some(papers) }).await;
+    }
+
+    /// Nodes that know nobody but a router.
+    struct Routed {
+        papers: TempDir,
+        door: String,
+        router: &'static str,
+        _router: ZenohFabric,
+    }
+
+    impl Routed {
+        async fn by(router: &'static str) -> Self {
+            let (papers, door) = (tempfile::tempdir().unwrap(), door("quic"));
+            papers::issue(papers.path(), &[&MEMBERS[..], &[router]].concat());
+            let gate = Self::node(router, router, &papers, &door, &[]).await;
+            Self { papers, door, router, _router: gate }
+        }
+
+        async fn node(name: &str, router: &str, papers: &TempDir, own: &str, join: &[&str]) -> ZenohFabric {
+            let file = |kind: &str| papers.path().join(format!("{name}.{kind}"));
+            let authority = papers.path().join("authority.pem");
+            let tls = Some(Tls { authority, certificate: file("pem"), key: file("key") });
+            let routers = vec![super::name(router)];
+            let members = MEMBERS.map(super::name).into_iter().chain(routers.clone()).collect();
+            let join = join.iter().map(ToString::to_string).collect();
+            let options = Options { listen: vec![own.into()], join, tls, members, routers, ..options(name) };
+            ZenohFabric::join(options).await.unwrap()
+        }
+    }
+
+    #[async_trait]
+    impl Cluster for Routed {
+        type Node = ZenohFabric;
+
+        async fn join(&self, name: &str) -> ZenohFabric {
+            Self::node(name, self.router, &self.papers, &door("quic"), &[&self.door]).await
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn zenoh_conforms_over_a_router() {
+        conforms(&Routed::by("gate.hall").await).await;
+    }
+
+    /// What is derived from frames does not pass a router of other premises, even between nodes of the same.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_router_elsewhere_passes_on_no_frames() {
+        let cluster = Routed::by("gate.yard").await;
+        let (a, b) = (cluster.join("a.hall").await, cluster.join("b.hall").await);
+        let _near = b.serve(ECHO, Arc::new(Echo)).await.unwrap();
+        let _far = b.serve(BLOB, Arc::new(Echo)).await.unwrap();
+        assert_eq!(call(&a, "b.hall", BLOB, Bytes::new()).await, Ok(Bytes::new()));
+        for _ in 0..50 {
+            let answer = a.call(b.name(), ECHO, Bytes::from_static(b"frame"), soon()).await;
+            assert_eq!(answer, Err(FabricError::Unreachable(name("b.hall"))));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Nodes that reach each other and a router are asked once, and go on without it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_way_beside_a_router_is_taken() {
+        let cluster = Routed::by("gate.hall").await;
+        let hall = door("quic");
+        let a = Routed::node("a.hall", cluster.router, &cluster.papers, &hall, &[&cluster.door]).await;
+        let b = Routed::node("b.hall", cluster.router, &cluster.papers, &door("quic"), &[&cluster.door, &hall]).await;
+        let asked = Arc::new(Slow::default());
+        asked.open.send_replace(true);
+        let _serving = a.serve(ECHO, asked.clone()).await.unwrap();
+        call(&b, "a.hall", ECHO, Bytes::new()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = *asked.started.borrow();
+        for _ in 0..100 {
+            assert_eq!(b.call(a.name(), ECHO, Bytes::new(), soon()).await, Ok(Bytes::new()));
+        }
+        assert_eq!(*asked.started.borrow() - before, 100);
+        drop(cluster);
+        let until = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < until {
+            assert_eq!(b.call(a.name(), ECHO, Bytes::new(), soon()).await, Ok(Bytes::new()));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn door(protocol: &str) -> String {
