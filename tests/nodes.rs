@@ -4,7 +4,7 @@ use crate::{
     split::{cut, load, models},
     support::{
         Burst, block_on,
-        cluster::{Cluster, NAMES, Served, Ways},
+        cluster::{Cluster, NAMES, Served, Ways, copy},
         cpu, guest, request, root,
     },
 };
@@ -324,4 +324,45 @@ fn a_router_is_between_nodes_that_do_not_reach_each_other() {
     assert!(took < Duration::from_millis(1500));
     told(&cluster, 1, &["drain", NAMES[0], "--undo"]);
     cluster.wait(2);
+}
+
+/// A model with a fragment that no node can hold: operators are told what to do, and requests end at their deadline.
+#[test]
+fn a_fragment_that_fits_on_no_node_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
+    copy(model.path(), &directory.path().join("model"));
+    fs::copy(root().join(guest("digits")), directory.path().join("guest.wasm")).unwrap();
+    let manifest = directory.path().join("burst.toml");
+    let place = "[cluster]\nnode = \"one.hall\"\nlisten = [\"tcp/127.0.0.1:0\"]\nmemory_max_bytes = 100000";
+    let served = "[guests.guest]\ncomponent = \"guest.wasm\"\nmodels.digits = \"model\"\nlimits.deadline_ms = 1000";
+    fs::write(&manifest, format!("accelerator = \"cpu\"\n{place}\n{served}\n")).unwrap();
+    let burst = Burst::serve(&manifest);
+    let metrics = burst.metrics.to_string();
+    let says = |arguments: &[&str], part: &str| {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let output = Burst::run(&[arguments, &["--metrics", &metrics]].concat());
+            let told =
+                [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+            if output.status.success() && told.contains(part) {
+                return;
+            }
+            assert!(Instant::now() < until, "{arguments:?}: no `{part}`: {told}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    says(&["plan", "--live"], "the largest node has 100000; cut the model finer");
+    says(&["plan", model.path().to_str().unwrap(), "--live"], "cut the model finer");
+    says(&["nodes"], "`burst plan --live` says why");
+    assert_ne!(burst.get("/v2/health/ready").0, 200);
+    let pixels: Vec<f32> = image(0);
+    let body = format!(r#"{{"inputs":[{{"name":"image","datatype":"FP32","shape":[1,1,8,8],"data":{pixels:?}}}]}}"#);
+    let asked = Instant::now();
+    let (status, answer) = burst.post("/v2/models/guest/infer", &body);
+    assert!(
+        status == 504 && asked.elapsed() < Duration::from_secs(10),
+        "{status} after {:?}: {answer}",
+        asked.elapsed()
+    );
 }
