@@ -2,9 +2,8 @@
 
 use crate::{
     limits::slow_model,
-    support::{Burst, House, block_on, config, deployer_on, eventually, guest, llvmpipe, numbers, probe},
+    support::{Burst, House, block_on, config, deployer_on, eventually, gpu, guest, llvmpipe, numbers, probe},
 };
-use burst_adapters::gpu::{GpuAccelerator, Wanted};
 use burst_host::{
     loops::serve::{Request, ServeError, Service},
     nouns::{Element, Tensor},
@@ -14,12 +13,6 @@ use std::{collections::BTreeMap, path::PathBuf, process::Command, sync::Arc, tim
 
 const DIGITS: &str =
     "models.digits = \"guests/digits/model/digits.onnx\"\nlimits.deadline_ms = 30000\npool = { ready = 2, max = 8 }";
-
-/// lavapipe, opened for one test; `None` where it is not installed and need not be.
-fn gpu() -> Option<Arc<GpuAccelerator>> {
-    let wanted = Wanted::Named("llvmpipe".into());
-    llvmpipe().then(|| Arc::new(block_on(GpuAccelerator::open(&wanted)).unwrap()))
-}
 
 /// Some ink, the same in each test.
 fn image() -> Tensor {

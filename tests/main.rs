@@ -25,4 +25,5 @@ mod serving;
 mod silence;
 mod split;
 mod steady;
+mod strangers;
 mod support;

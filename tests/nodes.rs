@@ -4,10 +4,11 @@ use crate::{
     split::{cut, load, models},
     support::{
         Burst, block_on,
-        cluster::{Cluster, NAMES, Served},
+        cluster::{Cluster, NAMES, Served, Ways, copy},
         cpu, guest, request, root,
     },
 };
+use burst_adapters::api::nodes::Listing;
 use burst_host::nouns::{Element, Tensor};
 use std::{
     fs,
@@ -19,6 +20,17 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+/// The model of the digits, in three fragments.
+fn digits() -> Served {
+    Served {
+        model: cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]),
+        component: root().join(guest("digits")),
+        guest: "models.digits = \"model\"\npool = { ready = 8, max = 64 }\nlimits = { deadline_ms = 30000 }",
+        // Room for the fragment of its own, and for that of another node.
+        memory_bytes: 5 * (2 << 20) / 2,
+    }
+}
 
 /// Images that are asked for, in turns.
 const IMAGES: usize = 16;
@@ -83,15 +95,8 @@ impl Became {
 }
 
 impl Cluster {
-    /// The model of the digits, in three fragments.
     pub fn start() -> Option<Self> {
-        let cluster = Self::serving(Served {
-            model: cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]),
-            component: root().join(guest("digits")),
-            guest: "models.digits = \"model\"\npool = { ready = 8, max = 64 }\nlimits = { deadline_ms = 30000 }",
-            // Room for the fragment of its own, and for that of another node.
-            memory_bytes: 5 * (2 << 20) / 2,
-        })?;
+        let cluster = Self::serving(digits())?;
         (1..=NAMES.len()).for_each(|node| cluster.wait(node));
         Some(cluster)
     }
@@ -275,4 +280,89 @@ fn operators_see_who_runs_what() {
     NAMES.iter().for_each(|name| assert!(planned.contains(name) && drawn.contains(name), "{planned}"));
     let model = cluster.model().display().to_string();
     assert_eq!(told(&cluster, 1, &["plan", &model, "--live"]), told(&cluster, 1, &["plan", "--live"]));
+}
+
+/// Who runs the model, as a node has heard; nobody where it knows none.
+fn runs(cluster: &Cluster, node: usize) -> Vec<String> {
+    let listing: Listing = serde_json::from_str(&cluster.get(node, 8002, "/burst/nodes").1).unwrap();
+    let models = listing.nodes.values().flat_map(|node| node.models.values());
+    let latest = models.filter_map(|model| model.spread.as_ref()).max_by(|a, b| a.epoch.cmp(&b.epoch));
+    let mut names: Vec<String> = latest.iter().flat_map(|spread| spread.nodes()).map(ToString::to_string).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Nodes that have no way to each other, and both a way to a third one, run a model together.
+#[test]
+fn a_router_is_between_nodes_that_do_not_reach_each_other() {
+    let Some(mut cluster) = Cluster::connected(Ways::OverTheFirst, digits()) else { return };
+    assert!(!cluster.net.reaches(2, 3) && cluster.net.reaches(2, 1) && cluster.net.reaches(3, 1));
+    cluster.wait(2);
+    told(&cluster, 3, &["drain", NAMES[0]]);
+    let wait = |what: &str, holds: &dyn Fn() -> bool| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < until, "{what}: {:?}\n{}", runs(&cluster, 2), cluster.logs());
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    // The third one has what it runs from the second one.
+    wait("both ends run it", &|| runs(&cluster, 2) == ["three.hall", "two.hall"]);
+    for image in 0..IMAGES {
+        assert_eq!(cluster.ask(2, image).as_ref(), Some(&expected()[image]), "{image}\n{}", cluster.logs());
+    }
+    assert_eq!(runs(&cluster, 2), ["three.hall", "two.hall"]);
+    let ended = Instant::now();
+    cluster.end(3);
+    while cluster.get(2, 8002, "/burst/nodes").1.contains("\"three.hall\":{") {
+        assert!(ended.elapsed() < Duration::from_secs(10), "it is still there:\n{}", cluster.logs());
+        thread::sleep(Duration::from_millis(5));
+    }
+    let took = ended.elapsed();
+    eprintln!("the other end saw after {took:?} that it was gone");
+    assert!(took < Duration::from_millis(1500));
+    told(&cluster, 1, &["drain", NAMES[0], "--undo"]);
+    cluster.wait(2);
+}
+
+/// A model with a fragment that no node can hold: operators are told what to do, and requests end at their deadline.
+#[test]
+fn a_fragment_that_fits_on_no_node_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
+    copy(model.path(), &directory.path().join("model"));
+    fs::copy(root().join(guest("digits")), directory.path().join("guest.wasm")).unwrap();
+    let manifest = directory.path().join("burst.toml");
+    let place = "[cluster]\nnode = \"one.hall\"\nlisten = [\"tcp/127.0.0.1:0\"]\nmemory_max_bytes = 100000";
+    let served = "[guests.guest]\ncomponent = \"guest.wasm\"\nmodels.digits = \"model\"\nlimits.deadline_ms = 1000";
+    fs::write(&manifest, format!("accelerator = \"cpu\"\n{place}\n{served}\n")).unwrap();
+    let burst = Burst::serve(&manifest);
+    let metrics = burst.metrics.to_string();
+    let says = |arguments: &[&str], part: &str| {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let output = Burst::run(&[arguments, &["--metrics", &metrics]].concat());
+            let told =
+                [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+            if output.status.success() && told.contains(part) {
+                return;
+            }
+            assert!(Instant::now() < until, "{arguments:?}: no `{part}`: {told}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    says(&["plan", "--live"], "the largest node has 100000; cut the model finer");
+    says(&["plan", model.path().to_str().unwrap(), "--live"], "cut the model finer");
+    says(&["nodes"], "`burst plan --live` says why");
+    assert_ne!(burst.get("/v2/health/ready").0, 200);
+    let pixels: Vec<f32> = image(0);
+    let body = format!(r#"{{"inputs":[{{"name":"image","datatype":"FP32","shape":[1,1,8,8],"data":{pixels:?}}}]}}"#);
+    let asked = Instant::now();
+    let (status, answer) = burst.post("/v2/models/guest/infer", &body);
+    assert!(
+        status == 504 && asked.elapsed() < Duration::from_secs(10),
+        "{status} after {:?}: {answer}",
+        asked.elapsed()
+    );
 }

@@ -5,7 +5,7 @@ use crate::{
     support::{
         Burst, House, asking, block_on,
         cluster::{Cluster, Served},
-        cpu, eventually, python, root,
+        cpu, eventually, gpu, python, root,
     },
 };
 use burst_host::{
@@ -227,6 +227,26 @@ fn sequences_begin_again_and_end() {
 /// Waits until so many sequences hold so much: what a request held is given back behind its back.
 async fn given_back(sequences: &Sequences, open: usize, bytes: usize) {
     eventually("states are given back", || (sequences.open(), sequences.held_bytes()) == (open, bytes)).await;
+}
+
+/// States are gone with the GPU that had them: the step fails and says so, and the sequence begins anew.
+#[test]
+fn a_sequence_ends_with_its_gpu() {
+    let (Some(model), Some(gpu)) = (model(MODEL), gpu()) else { return };
+    let (_directory, component) = compiled(&model);
+    block_on(async {
+        let house =
+            House::on(gpu.clone(), &component, "pool = { ready = 1, max = 4 }\nlimits.deadline_ms = 60000").await;
+        let expected = text(&house, 1, &PROMPT, 2).await;
+        for _ in 0..2 {
+            gpu.lose();
+            let lost = house.ask_in(at(1, false, false), &inputs(5, 4)).await;
+            assert!(matches!(lost, Err(ServeError::DeviceLost)), "{:?}", lost.map(drop));
+            let unknown = house.ask_in(at(1, false, false), &inputs(5, 4)).await;
+            assert_eq!(unknown.unwrap_err(), ServeError::Sequence(SequenceError::Unknown(SequenceId::Number(1))));
+            assert_eq!(text(&house, 1, &PROMPT, 2).await, expected);
+        }
+    });
 }
 
 #[test]

@@ -132,6 +132,7 @@ async fn fabric(cluster: &Cluster, base: &Path) -> Result<Arc<dyn Fabric>> {
         lease_ms: cluster.lease_ms,
         tls,
         members: cluster.members.clone(),
+        routers: cluster.routers.clone(),
     };
     let fabric = ZenohFabric::join(options).await.into_diagnostic();
     Ok(Arc::new(fabric.wrap_err("this node can't join its cluster")?))

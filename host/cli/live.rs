@@ -4,7 +4,10 @@ use super::{progress, size::Size};
 use burst_adapters::api::nodes::{Listing, fetch};
 use burst_host::nouns::{Digest, NodeName, Spread};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 /// List the nodes of a running cluster, and who runs what
 #[derive(clap::Args)]
@@ -69,6 +72,16 @@ fn print(listing: &Listing) {
             println!("{index:<6} {fragments:<12} {first:<24} {}", names.collect::<Vec<_>>().join(", "));
         }
     }
+    for digest in nowhere(listing) {
+        println!("\n{digest} is on no nodes; `burst plan --live` says why");
+    }
+}
+
+/// Models that guests run, and that nobody spread so far.
+pub fn nowhere(listing: &Listing) -> BTreeSet<Digest> {
+    let spread = spreads(listing);
+    let models = listing.nodes.values().flat_map(|node| &node.models);
+    models.filter(|(digest, model)| model.used && !spread.contains_key(digest)).map(|(digest, _)| *digest).collect()
 }
 
 /// The latest spread of each model.

@@ -29,7 +29,7 @@ mod store;
 use clap::{CommandFactory, Parser, Subcommand};
 use miette::{IntoDiagnostic, Result};
 use std::io::IsTerminal as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Runs sandboxed AI guests on an edge box: silent for hours, then a burst answered at once.
 #[derive(Parser)]
@@ -104,12 +104,11 @@ const LOG: &str = "info,zenoh=warn,zenoh_link_commons::quic::utils=error";
 fn log() {
     let filter = EnvFilter::try_from_env("BURST_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
     let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colours).with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(lines.with_filter(filter));
+    #[cfg(feature = "cluster")]
+    let log = log.with(burst_adapters::fabric::refused_links());
+    log.init();
 }
 
 /// On a worker: this thread would have to wake one for each connection that it accepts.

@@ -2,7 +2,7 @@
 
 use super::{
     draw,
-    live::{Operators, spreads},
+    live::{Operators, nowhere, spreads},
     nodes::Nodes,
     placement::{Told, milliseconds},
 };
@@ -75,14 +75,19 @@ impl Place {
         let wanted = self.model.as_deref().map(|model| Ok::<_, miette::Report>(Digest::of(&read(model)?.0)));
         let wanted = wanted.transpose()?;
         let spreads = spreads(&listing);
+        let nowhere = nowhere(&listing);
         let mut plans = Plans::new();
-        for digest in spreads.keys() {
+        for digest in spreads.keys().chain(&nowhere) {
             let told = plan(self.operators.metrics, digest).await.into_diagnostic();
             plans.insert(*digest, Arc::new(told.wrap_err_with(|| format!("the plan {digest}"))?));
+        }
+        for digest in nowhere.iter().filter(|digest| wanted.is_none_or(|wanted| wanted == **digest)) {
+            println!("{}", self.why_nowhere(&listing, &plans, digest)?);
         }
         let chosen: Vec<_> =
             spreads.iter().filter(|(digest, _)| wanted.is_none_or(|wanted| wanted == **digest)).collect();
         match chosen.len() {
+            0 if nowhere.iter().any(|digest| wanted.is_none_or(|wanted| wanted == *digest)) => return Ok(()),
             0 => bail!("the cluster runs no such model; `burst nodes` lists what it does"),
             1 => {}
             _ if self.svg.is_some() => bail!("the cluster runs several models; name the directory of one to draw it"),
@@ -92,6 +97,16 @@ impl Place {
             self.tell_live(&listing, &plans, digest, spread)?;
         }
         Ok(())
+    }
+
+    /// Why a model is on no nodes, in the words of who places models.
+    fn why_nowhere(&self, listing: &Listing, plans: &Plans, digest: &Digest) -> Result<String> {
+        let nodes = member::near(&listing.nodes, &listing.node);
+        let view = View::new(&nodes, plans, digest).ok_or_else(|| miette!("the plan {digest} is not known"))?;
+        Ok(match view.best(self.objective) {
+            Ok(_) => format!("{digest} is about to be spread"),
+            Err(error) => format!("{digest} is on no nodes: {error}"),
+        })
     }
 
     fn tell_live(&self, listing: &Listing, plans: &Plans, digest: &Digest, spread: &Spread) -> Result<()> {

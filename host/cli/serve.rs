@@ -119,9 +119,10 @@ impl House {
             watching.spawn(rollout.run());
         }
         let relay = member.as_ref().map(|member| member.relay.clone());
+        let fabric = member.as_ref().map(|member| member.fabric.clone());
         let (service, lanes) = (workload.service.clone(), workload.clone());
         let lanes = Box::new(move || lanes.lane_counts());
-        let metrics = Arc::new(metrics::registry(service.clone(), lanes, devices, relay, rollout.clone()));
+        let metrics = Arc::new(metrics::registry(service.clone(), lanes, devices, fabric, relay, rollout.clone()));
         cameras.start(&mut watching);
         Ok(Self { service, events, metrics, member, rollout, _watching: watching })
     }

@@ -112,6 +112,7 @@ pub async fn zenoh(names: &[&str], papers: Option<&TempDir>) -> Vec<Arc<dyn Fabr
                 key: papers.path().join(format!("{name}.key")),
             }),
             members: members.clone(),
+            routers: Vec::new(),
         };
         nodes.push(Arc::new(ZenohFabric::join(options).await.unwrap()));
     }

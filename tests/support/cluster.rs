@@ -18,6 +18,7 @@ pub struct Cluster {
     pub net: Arc<Net>,
     directory: TempDir,
     served: Served,
+    ways: Ways,
     /// From node 1 on.
     pub processes: Vec<Option<Child>>,
 }
@@ -33,18 +34,33 @@ pub struct Served {
     pub memory_bytes: u64,
 }
 
+/// How the nodes are connected.
+pub enum Ways {
+    /// Each reaches every other one.
+    All,
+    /// The second and the third reach only the first, which passes on what they say; only the second one has the guest.
+    OverTheFirst,
+}
+
 pub const NAMES: [&str; 3] = ["one.hall", "two.hall", "three.hall"];
 /// Those, and one that comes and goes.
 const MEMBERS: [&str; 4] = ["one.hall", "two.hall", "three.hall", "guest.hall"];
 
 impl Cluster {
     pub fn serving(served: Served) -> Option<Self> {
+        Self::connected(Ways::All, served)
+    }
+
+    pub fn connected(ways: Ways, served: Served) -> Option<Self> {
         let net = Arc::new(Net::new(NAMES.len())?);
+        if matches!(ways, Ways::OverTheFirst) {
+            net.cut([2, 3], true);
+        }
         let directory = tempfile::tempdir().unwrap();
         papers::issue(directory.path(), &MEMBERS);
         copy(served.model.path(), &directory.path().join("model"));
         fs::copy(&served.component, directory.path().join("guest.wasm")).unwrap();
-        let mut cluster = Self { net, directory, served, processes: NAMES.iter().map(|_| None).collect() };
+        let mut cluster = Self { net, directory, served, ways, processes: NAMES.iter().map(|_| None).collect() };
         (1..=NAMES.len()).for_each(|node| cluster.run(node));
         Some(cluster)
     }
@@ -77,19 +93,23 @@ impl Cluster {
     }
 
     fn manifest(&self, node: usize) -> String {
+        let (routers, serves) = match self.ways {
+            Ways::All => ("", true),
+            Ways::OverTheFirst => ("routers = [\"one.hall\"]", node == 2),
+        };
+        let guest = format!("[guests.guest]\ncomponent = \"guest.wasm\"\n{}", self.served.guest);
         format!(
             r#"
             accelerator = "cpu"
             server = {{ http = "127.0.0.1:8000", metrics = "127.0.0.1:8002" }}
             {place}
+            {routers}
             memory_max_bytes = {memory}
-            [guests.guest]
-            component = "guest.wasm"
             {guest}
             "#,
             place = Self::place(NAMES[node - 1], &format!("{}:7447", Net::address(node)), node - 1),
             memory = self.served.memory_bytes,
-            guest = self.served.guest,
+            guest = if serves { &guest } else { "" },
         )
     }
 

@@ -16,7 +16,12 @@ pub mod stack;
 
 pub use burst::{Burst, llvmpipe, python, request};
 
-use burst_adapters::{cpu::CpuAccelerator, onnx::Onnx, registry::Directory};
+use burst_adapters::{
+    cpu::CpuAccelerator,
+    gpu::{GpuAccelerator, Wanted},
+    onnx::Onnx,
+    registry::Directory,
+};
 use burst_host::{
     loops::{
         deploy::{DeployError, Deployer},
@@ -79,6 +84,12 @@ pub fn sandbox() -> Arc<Sandbox> {
 pub fn cpu() -> Arc<CpuAccelerator> {
     static CPU: OnceLock<Arc<CpuAccelerator>> = OnceLock::new();
     CPU.get_or_init(|| Arc::new(CpuAccelerator::new(NonZeroUsize::new(2).unwrap()).unwrap())).clone()
+}
+
+/// lavapipe, opened for one test; `None` where it is not installed and need not be.
+pub fn gpu() -> Option<Arc<GpuAccelerator>> {
+    let wanted = Wanted::Named("llvmpipe".into());
+    llvmpipe().then(|| Arc::new(block_on(GpuAccelerator::open(&wanted)).unwrap()))
 }
 
 /// A deployer over the repository's files, on the CPU.

@@ -72,6 +72,12 @@ impl Net {
         }
     }
 
+    /// Whether what a node sends to another one gets there.
+    pub fn reaches(&self, from: usize, to: usize) -> bool {
+        let found = ip(&["netns", "exec", &self.name(from), "ip", "route", "get", &Self::address(to)]);
+        found.is_ok()
+    }
+
     /// Makes the sockets of this thread sockets of a node.
     pub fn enter(&self, node: usize) {
         let file = File::open(format!("/run/netns/{}", self.name(node))).unwrap();

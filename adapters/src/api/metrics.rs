@@ -2,7 +2,8 @@
 
 pub use super::lanes::Watched;
 use super::{
-    devices::Devices, inference::Inference, lanes::Lanes, refusal::Refusal, relays::Relays, releases::Releases,
+    devices::Devices, inference::Inference, lanes::Lanes, links::Links, refusal::Refusal, relays::Relays,
+    releases::Releases,
 };
 use axum::{
     Router,
@@ -17,7 +18,7 @@ use burst_host::{
         relay::Relay,
         statistics::{Histogram, Retired},
     },
-    ports::Accelerator,
+    ports::{Accelerator, Fabric},
 };
 pub use prometheus_client::registry::Registry;
 use prometheus_client::{
@@ -33,12 +34,14 @@ pub fn registry<I: Inference>(
     inference: Arc<I>,
     lanes: Watched,
     devices: Vec<Arc<dyn Accelerator>>,
+    fabric: Option<Arc<dyn Fabric>>,
     relay: Option<Arc<Relay>>,
     rollout: Option<Arc<Rollout>>,
 ) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Lanes(lanes)));
     registry.register_collector(Box::new(Devices(devices)));
+    registry.register_collector(Box::new(Links(fabric)));
     registry.register_collector(Box::new(Relays(relay)));
     registry.register_collector(Box::new(Releases(rollout)));
     registry.register_collector(Box::new(Guests(inference)));

@@ -7,6 +7,7 @@ mod events;
 mod inference;
 mod inflate;
 mod lanes;
+mod links;
 pub mod metrics;
 pub mod nodes;
 pub mod oip;

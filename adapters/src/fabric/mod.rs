@@ -8,4 +8,4 @@ mod zenoh;
 
 pub use local::{Hub, LocalFabric};
 #[cfg(feature = "cluster")]
-pub use zenoh::{Options, Tls, ZenohFabric};
+pub use zenoh::{Options, Tls, ZenohFabric, refused_links};

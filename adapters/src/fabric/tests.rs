@@ -221,9 +221,16 @@ mod papers;
 #[cfg(feature = "cluster")]
 mod zenoh {
     use super::*;
-    use crate::fabric::{Options, Tls, ZenohFabric};
-    use std::{net::TcpListener, num::NonZeroU64, sync::Mutex};
+    use crate::fabric::{Options, Tls, ZenohFabric, refused_links};
+    use burst_host::ports::Refusal;
+    use std::{
+        fs,
+        net::TcpListener,
+        num::NonZeroU64,
+        sync::{Mutex, Once},
+    };
     use tempfile::TempDir;
+    use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
     /// Nodes on loopback, each told of the one before it.
     struct Loopback {
@@ -244,6 +251,7 @@ mod zenoh {
             lease_ms: NonZeroU64::new(1000).unwrap(),
             tls: None,
             members: vec![],
+            routers: vec![],
         }
     }
 
@@ -280,6 +288,88 @@ mod zenoh {
         conforms(&Loopback { cluster: "closed", known: Mutex::default(), papers: Some(papers) }).await;
     }
 
+    /// Nodes that know nobody but a router.
+    struct Routed {
+        papers: TempDir,
+        door: String,
+        router: &'static str,
+        _router: ZenohFabric,
+    }
+
+    impl Routed {
+        async fn by(router: &'static str) -> Self {
+            let (papers, door) = (tempfile::tempdir().unwrap(), door("quic"));
+            papers::issue(papers.path(), &[&MEMBERS[..], &[router]].concat());
+            let gate = Self::node(router, router, &papers, &door, &[]).await;
+            Self { papers, door, router, _router: gate }
+        }
+
+        async fn node(name: &str, router: &str, papers: &TempDir, own: &str, join: &[&str]) -> ZenohFabric {
+            let file = |kind: &str| papers.path().join(format!("{name}.{kind}"));
+            let authority = papers.path().join("authority.pem");
+            let tls = Some(Tls { authority, certificate: file("pem"), key: file("key") });
+            let routers = vec![super::name(router)];
+            let members = MEMBERS.map(super::name).into_iter().chain(routers.clone()).collect();
+            let join = join.iter().map(ToString::to_string).collect();
+            let options = Options { listen: vec![own.into()], join, tls, members, routers, ..options(name) };
+            ZenohFabric::join(options).await.unwrap()
+        }
+    }
+
+    #[async_trait]
+    impl Cluster for Routed {
+        type Node = ZenohFabric;
+
+        async fn join(&self, name: &str) -> ZenohFabric {
+            Self::node(name, self.router, &self.papers, &door("quic"), &[&self.door]).await
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn zenoh_conforms_over_a_router() {
+        conforms(&Routed::by("gate.hall").await).await;
+    }
+
+    /// What is derived from frames does not pass a router of other premises, even between nodes of the same.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_router_elsewhere_passes_on_no_frames() {
+        let cluster = Routed::by("gate.yard").await;
+        let (a, b) = (cluster.join("a.hall").await, cluster.join("b.hall").await);
+        let _near = b.serve(ECHO, Arc::new(Echo)).await.unwrap();
+        let _far = b.serve(BLOB, Arc::new(Echo)).await.unwrap();
+        assert_eq!(call(&a, "b.hall", BLOB, Bytes::new()).await, Ok(Bytes::new()));
+        for _ in 0..50 {
+            let answer = a.call(b.name(), ECHO, Bytes::from_static(b"frame"), soon()).await;
+            assert_eq!(answer, Err(FabricError::Unreachable(name("b.hall"))));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Nodes that reach each other and a router are asked once, and go on without it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_way_beside_a_router_is_taken() {
+        let cluster = Routed::by("gate.hall").await;
+        let hall = door("quic");
+        let a = Routed::node("a.hall", cluster.router, &cluster.papers, &hall, &[&cluster.door]).await;
+        let b = Routed::node("b.hall", cluster.router, &cluster.papers, &door("quic"), &[&cluster.door, &hall]).await;
+        let asked = Arc::new(Slow::default());
+        asked.open.send_replace(true);
+        let _serving = a.serve(ECHO, asked.clone()).await.unwrap();
+        call(&b, "a.hall", ECHO, Bytes::new()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = *asked.started.borrow();
+        for _ in 0..100 {
+            assert_eq!(b.call(a.name(), ECHO, Bytes::new(), soon()).await, Ok(Bytes::new()));
+        }
+        assert_eq!(*asked.started.borrow() - before, 100);
+        drop(cluster);
+        let until = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < until {
+            assert_eq!(b.call(a.name(), ECHO, Bytes::new(), soon()).await, Ok(Bytes::new()));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn door(protocol: &str) -> String {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         format!("{protocol}/127.0.0.1:{port}")
@@ -296,33 +386,149 @@ mod zenoh {
         ZenohFabric::join(options).await.unwrap()
     }
 
-    /// Who comes with papers of another authority, or under another name than that of its papers, is not heard, and
-    /// reaches nobody; who comes afterwards with the right ones is, and does.
+    /// Counts refused links as the program does: once for all tests of this process.
+    fn refused(at: &ZenohFabric, why: Refusal) -> impl Fn() -> bool {
+        static LOG: Once = Once::new();
+        LOG.call_once(|| tracing_subscriber::registry().with(refused_links()).init());
+        let before = at.refused(why);
+        move || at.refused(why) > before
+    }
+
+    /// Somebody of whom nothing should be heard, and who should reach nobody, for two seconds.
+    async fn is_nobody(a: &ZenohFabric, stranger: &ZenohFabric, who: &str) {
+        let _pretends = stranger.serve(ECHO, Arc::new(Echo)).await.unwrap();
+        stranger.announce(Bytes::from_static(b"trust me")).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < until {
+            let reached = stranger.call(&name("a.hall"), ECHO, Bytes::new(), soon()).await;
+            assert_eq!(reached, Err(FabricError::Unreachable(name("a.hall"))), "{who}");
+            let asked = a.call(&name("b.hall"), ECHO, Bytes::new(), soon()).await;
+            assert_eq!(asked, Err(FabricError::Unreachable(name("b.hall"))), "{who}");
+            assert!(!a.news().borrow().contains_key(&name("b.hall")), "{who}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Who comes with papers of another authority, with old ones, with none, or under another name than that of its
+    /// papers, is not heard, and reaches nobody; links are counted. Who comes afterwards with the right ones is, and does.
     #[tokio::test(flavor = "multi_thread")]
     async fn strangers_are_not_heard() {
-        let [papers, forged] = [(), ()].map(|()| tempfile::tempdir().unwrap());
-        [&papers, &forged].into_iter().for_each(|papers| papers::issue(papers.path(), &MEMBERS));
+        let [papers, forged, foreign] = [(), (), ()].map(|()| tempfile::tempdir().unwrap());
+        papers::issue(papers.path(), &[&MEMBERS[..], &["nobody.hall"]].concat());
+        papers::expire(papers.path(), "old.hall");
+        [&forged, &foreign].into_iter().for_each(|papers| papers::issue(papers.path(), &MEMBERS));
+        // It takes the authority for right, and shows what another one signed.
+        fs::copy(papers.path().join("authority.pem"), forged.path().join("authority.pem")).unwrap();
         let hall = door("quic");
         let a = with_papers("a.hall", "a.hall", &papers, &hall, &[]).await;
         let _serving = a.serve(ECHO, Arc::new(Echo)).await.unwrap();
-        for (holder, papers) in [("b.hall", &forged), ("c.yard", &papers)] {
+        let strangers = [
+            ("b.hall", &forged, Some(Refusal::UnknownAuthority)),
+            ("old.hall", &papers, Some(Refusal::Expired)),
+            ("nobody.hall", &papers, Some(Refusal::NotAMember)),
+            // It refuses the other one first.
+            ("b.hall", &foreign, Some(Refusal::Unfinished)),
+            ("c.yard", &papers, None),
+        ];
+        for (holder, papers, why) in strangers {
+            let counted = why.map(|why| refused(&a, why));
             let stranger = with_papers("b.hall", holder, papers, &door("quic"), &[&hall]).await;
-            let _pretends = stranger.serve(ECHO, Arc::new(Echo)).await.unwrap();
-            stranger.announce(Bytes::from_static(b"trust me")).await.unwrap();
-            let until = Instant::now() + Duration::from_secs(2);
-            while Instant::now() < until {
-                let reached = stranger.call(&name("a.hall"), ECHO, Bytes::new(), soon()).await;
-                assert_eq!(reached, Err(FabricError::Unreachable(name("a.hall"))), "papers of {holder}");
-                let asked = a.call(&name("b.hall"), ECHO, Bytes::new(), soon()).await;
-                assert_eq!(asked, Err(FabricError::Unreachable(name("b.hall"))), "papers of {holder}");
-                assert!(!a.news().borrow().contains_key(&name("b.hall")), "papers of {holder}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            is_nobody(&a, &stranger, holder).await;
+            assert!(counted.is_none_or(|counted| counted()), "{holder} is not counted: {why:?}");
+        }
+        let counted = refused(&a, Refusal::NoCertificate);
+        let _nameless = nameless(&papers, &hall).await;
+        let until = Instant::now() + Duration::from_secs(20);
+        while !counted() {
+            assert!(Instant::now() < until, "who shows no certificate is not counted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Whom this node calls upon, too.
+        let (cave, counted) = (door("quic"), refused(&a, Refusal::UnknownAuthority));
+        let _stranger = with_papers("c.yard", "c.yard", &forged, &cave, &[]).await;
+        let _late = with_papers("late.hall", "late.hall", &papers, &door("quic"), &[&cave]).await;
+        let until = Instant::now() + Duration::from_secs(20);
+        while !counted() {
+            assert!(Instant::now() < until, "who is called upon is not counted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let b = with_papers("b.hall", "b.hall", &papers, &door("quic"), &[&hall]).await;
         b.announce(Bytes::from_static(b"here")).await.unwrap();
-        until(&mut a.news(), |news| news.contains_key(&name("b.hall"))).await;
+        until_news(&a, "b.hall").await;
         assert_eq!(call(&b, "a.hall", ECHO, Bytes::new()).await, Ok(Bytes::new()));
+    }
+
+    /// Answers with more than a link takes at once.
+    #[derive(Default)]
+    struct Large(watch::Sender<usize>);
+
+    #[async_trait]
+    impl Handler for Large {
+        async fn handle(&self, _: Bytes) -> Bytes {
+            self.0.send_modify(|asked| *asked += 1);
+            vec![0; 4 << 20].into()
+        }
+    }
+
+    /// Who asks for much and takes none of it does not keep others from their answers.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_takes_nothing_holds_up_nobody() {
+        let cluster = Loopback { cluster: "lanes", known: Mutex::default(), papers: None };
+        let a = cluster.join("a.hall").await;
+        let hall = cluster.known.lock().unwrap()[0].clone();
+        let c = cluster.join("c.hall").await;
+        let large = Arc::new(Large::default());
+        let _large = a.serve(BLOB, large.clone()).await.unwrap();
+        let _echo = a.serve(Service { urgency: Urgency::Last, ..ECHO }, Arc::new(Echo)).await.unwrap();
+        let ask = async || call(&c, "a.hall", Service { urgency: Urgency::Last, ..ECHO }, Bytes::new()).await;
+        assert_eq!(ask().await, Ok(Bytes::new()));
+
+        let stuck = ::zenoh::open(plain(&hall)).await.unwrap();
+        let _alive = stuck.liveliness().declare_token("burst/lanes/alive/b.hall").await.unwrap();
+        // A number, and news.
+        stuck.put("burst/lanes/news/b.hall", [0; 17]).await.unwrap();
+        until_news(&a, "b.hall").await;
+        let (shut, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        for _ in 0..48 {
+            let gate = gate.clone();
+            let get = stuck.get("burst/lanes/call/a.hall/blob").attachment("b.hall");
+            // Until the other end is gone.
+            let take = move |_| assert!(gate.lock().unwrap().recv().is_err());
+            get.callback(take).await.unwrap();
+        }
+        large.0.subscribe().wait_for(|asked| *asked == 48).await.unwrap();
+        let asked = Instant::now();
+        let answer = ask().await;
+        drop(shut);
+        assert_eq!(answer, Ok(Bytes::new()));
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+
+    async fn until_news(fabric: &ZenohFabric, of: &str) {
+        until(&mut fabric.news(), |news| news.contains_key(&name(of))).await;
+    }
+
+    /// Somebody without papers of its own.
+    async fn nameless(papers: &TempDir, join: &str) -> ::zenoh::Session {
+        let mut config = plain(join);
+        let authority = papers.path().join("authority.pem");
+        let tls = serde_json::json!({ "root_ca_certificate": authority, "verify_name_on_connect": false });
+        config.insert_json5("transport/link/tls", &tls.to_string()).unwrap();
+        ::zenoh::open(config).await.unwrap()
+    }
+
+    /// Somebody who is no node.
+    fn plain(join: &str) -> ::zenoh::Config {
+        let mut config = ::zenoh::Config::default();
+        for (key, value) in [
+            ("connect/endpoints", format!("[{join:?}]")),
+            ("listen/endpoints", "[]".into()),
+            ("scouting/multicast/enabled", "false".into()),
+        ] {
+            config.insert_json5(key, &value).unwrap();
+        }
+        config
     }
 
     async fn check(change: impl FnOnce(&mut Options), part: &str) {

@@ -3,16 +3,19 @@
 mod access;
 mod heard;
 mod options;
+mod refused;
 mod sending;
 
 use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
-    ports::{CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, News, Reach, Service, Serving, Urgency},
+    ports::{
+        CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, News, Reach, Refusal, Service, Serving, Urgency,
+    },
 };
 use bytes::Bytes;
 use heard::Heard;
-use sending::{Sending, Share};
+use sending::{Sending, Share, Way};
 use std::{
     fmt::Display,
     sync::Arc,
@@ -32,6 +35,7 @@ use zenoh::{
 };
 
 pub use options::{Options, Tls};
+pub use refused::watch as refused_links;
 
 /// How long a node that appears is asked for its news.
 const NEWS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,8 +91,9 @@ impl ZenohFabric {
         let (heard, sending) = (Arc::new(Heard::default()), Arc::new(Sending::default()));
         let mut listening = JoinSet::new();
         // In this order: who sees this node alive can ask it for news, and is heard by it.
-        let asked = session.declare_queryable(keys.news(name.as_str())).with(FifoChannel::new(QUEUE));
-        listening.spawn(tell(asked.await.map_err(broken)?, told.clone(), sending.clone()));
+        let asked = session.declare_queryable(keys.news(name.as_str())).complete(true).with(FifoChannel::new(QUEUE));
+        let answers = Answers { heard: heard.clone(), sending: sending.clone() };
+        listening.spawn(tell(asked.await.map_err(broken)?, told.clone(), answers));
         let news = session.declare_subscriber(keys.news("*")).with(FifoChannel::new(QUEUE)).await.map_err(broken)?;
         let hearing = heard.clone();
         listening.spawn(async move {
@@ -101,8 +106,13 @@ impl ZenohFabric {
         let liveliness = session.liveliness();
         let alive = liveliness.declare_subscriber(keys.alive("*")).history(true).with(FifoChannel::new(QUEUE));
         let alive = alive.await.map_err(broken)?;
-        let watcher =
-            Watcher { session: session.clone(), keys: keys.clone(), heard: heard.clone(), sending: sending.clone() };
+        let watcher = Watcher {
+            session: session.clone(),
+            own: name.clone(),
+            keys: keys.clone(),
+            heard: heard.clone(),
+            sending: sending.clone(),
+        };
         listening.spawn(async move {
             let mut asking = JoinSet::new();
             while let Ok(sample) = alive.recv_async().await {
@@ -130,9 +140,12 @@ impl Fabric for ZenohFabric {
 
     async fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> Result<Serving, FabricError> {
         let key = self.keys.call(&self.name, service);
-        let queryable = self.session.declare_queryable(key).with(FifoChannel::new(QUEUE)).await.map_err(broken)?;
+        // There is one of it: a query that could go more than one way goes one.
+        let queryable = self.session.declare_queryable(key).complete(true).with(FifoChannel::new(QUEUE));
+        let queryable = queryable.await.map_err(broken)?;
         let mut serving = JoinSet::new();
-        serving.spawn(serve(queryable, handler, self.sending.clone(), service.urgency));
+        let answers = Answers { heard: self.heard.clone(), sending: self.sending.clone() };
+        serving.spawn(serve(queryable, handler, answers, service.urgency));
         Ok(Box::new(serving))
     }
 
@@ -146,11 +159,13 @@ impl Fabric for ZenohFabric {
         service.admits(&self.name, node, &message)?;
         let left = deadline.checked_duration_since(Instant::now()).ok_or(FabricError::TimedOut)?;
         let (session, key, size) = (self.session.clone(), self.keys.call(node, service), message.len());
-        let share = self.sending.share(Some(node), service.urgency, size);
+        let share = self.sending.share(Way::To(node.clone()), service.urgency, size);
         let (answered, mut answer) = mpsc::channel(1);
+        let own = self.name.to_string();
         let send = move || {
             let get = session.get(key).payload(ZBytes::from(message)).consolidation(ConsolidationMode::None);
             let get = get.congestion_control(CongestionControl::Block).priority(priority(service.urgency));
+            let get = get.attachment(own);
             // Zenoh's own timer is only to end what nobody waits for any more.
             let get = get.timeout(left + Duration::from_secs(1));
             // Who asked may have given up.
@@ -177,36 +192,50 @@ impl Fabric for ZenohFabric {
         // What this node tells, it hears as the others do.
         let (session, key, news) = (self.session.clone(), self.keys.news(self.name.as_str()), told.clone());
         let put = move || session.put(key, ZBytes::from(news)).congestion_control(CongestionControl::Block).wait();
-        self.sending.share(None, Urgency::First, 0).send(told.len(), put).await?.map_err(broken)
+        self.sending.share(Way::Anywhere, Urgency::First, 0).send(told.len(), put).await?.map_err(broken)
     }
 
     fn news(&self) -> watch::Receiver<News> {
         self.heard.news()
     }
+
+    fn refused(&self, why: Refusal) -> u64 {
+        refused::count(why)
+    }
 }
 
 /// Answers who asks for this node's news.
-async fn tell(asked: Queryable<FifoChannelHandler<Query>>, told: Arc<Mutex<Bytes>>, sending: Arc<Sending>) {
+async fn tell(asked: Queryable<FifoChannelHandler<Query>>, told: Arc<Mutex<Bytes>>, answers: Answers) {
+    let (room, mut replying) = (Arc::new(Semaphore::new(QUEUE)), JoinSet::new());
     while let Ok(query) = asked.recv_async().await {
-        let (told, share) = (told.lock().await.clone(), sending.share(None, Urgency::First, 0));
-        reply(&share, query, Ok(told)).await;
+        let (told, share) = (told.lock().await.clone(), answers.share(&query, Urgency::First, 0));
+        let place = room.clone().acquire_owned().await;
+        replying.spawn(async move {
+            reply(&share, query, Ok(told)).await;
+            drop(place);
+        });
+        while replying.try_join_next().is_some() {}
     }
 }
 
 async fn serve(
     queryable: Queryable<FifoChannelHandler<Query>>,
     handler: Arc<dyn Handler>,
-    sending: Arc<Sending>,
+    answers: Answers,
     urgency: Urgency,
 ) {
     let (calls, kilobytes) = (Arc::new(Semaphore::new(CALLS_MAX)), Arc::new(Semaphore::new(CALLS_MAX_BYTES >> 10)));
-    let mut running = JoinSet::new();
+    let (refusals, mut running) = (Arc::new(Semaphore::new(QUEUE)), JoinSet::new());
     while let Ok(query) = queryable.recv_async().await {
         let size = query.payload().map_or(0, ZBytes::len).div_ceil(1 << 10) as u32;
         let room = (calls.clone().try_acquire_owned(), kilobytes.clone().try_acquire_many_owned(size));
-        let share = sending.share(None, urgency, ANSWER_BYTES);
+        let share = answers.share(&query, urgency, ANSWER_BYTES);
         let (Ok(call), Ok(held)) = room else {
-            reply(&share, query, Err(BUSY)).await;
+            let place = refusals.clone().acquire_owned().await;
+            running.spawn(async move {
+                reply(&share, query, Err(BUSY)).await;
+                drop(place);
+            });
             continue;
         };
         let handler = handler.clone();
@@ -218,6 +247,21 @@ async fn serve(
             drop(call);
         });
         while running.try_join_next().is_some() {}
+    }
+}
+
+/// The way back to whoever asked.
+struct Answers {
+    heard: Arc<Heard>,
+    sending: Arc<Sending>,
+}
+
+impl Answers {
+    /// Who asked says so itself, and nobody checks it: it decides which answers wait for each other, and nothing else.
+    fn share(&self, query: &Query, urgency: Urgency, bytes: usize) -> Share {
+        let told = query.attachment().and_then(|name| name.try_to_string().ok()?.parse().ok());
+        let way = told.filter(|name| self.heard.is_alive(name)).map_or(Way::Anywhere, Way::Back);
+        self.sending.share(way, urgency, bytes)
     }
 }
 
@@ -246,6 +290,7 @@ fn priority(urgency: Urgency) -> Priority {
 #[derive(Clone)]
 struct Watcher {
     session: Session,
+    own: NodeName,
     keys: Keys,
     heard: Arc<Heard>,
     sending: Arc<Sending>,
@@ -254,8 +299,12 @@ struct Watcher {
 impl Watcher {
     async fn ask(self, node: NodeName) {
         let (session, key) = (self.session, self.keys.news(node.as_str()));
-        let ask = move || session.get(key).timeout(NEWS_TIMEOUT).with(FifoChannel::new(1)).wait().map_err(broken);
-        let share = self.sending.share(Some(&node), Urgency::First, 0);
+        let own = self.own.to_string();
+        let ask = move || {
+            let get = session.get(key).timeout(NEWS_TIMEOUT).attachment(own);
+            get.with(FifoChannel::new(1)).wait().map_err(broken)
+        };
+        let share = self.sending.share(Way::To(node.clone()), Urgency::First, 0);
         let asked = share.send(0, ask).await.flatten();
         let Ok(replies) = asked.inspect_err(|error| tracing::warn!(%node, %error, "it can't be asked")) else {
             return;

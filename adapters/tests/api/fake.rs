@@ -171,7 +171,7 @@ impl House {
         change(&mut limits);
         let fake = Arc::new(Fake { statistics: Arc::default(), ready: AtomicBool::new(true), running: Arc::default() });
         let events = Arc::new(Broadcast::new(NonZeroUsize::new(16).unwrap(), 2));
-        let metrics = Arc::new(metrics::registry(Arc::clone(&fake), Box::new(Vec::new), Vec::new(), None, None));
+        let metrics = Arc::new(metrics::registry(Arc::clone(&fake), Box::new(Vec::new), Vec::new(), None, None, None));
         let router = Api { inference: Arc::clone(&fake), events: Arc::clone(&events), metrics }.router(&limits);
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();

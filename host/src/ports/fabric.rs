@@ -59,6 +59,21 @@ pub enum FabricError {
     Broken(String),
 }
 
+/// Why a link between this node and another one was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The other one's certificate is of another authority, or is forged.
+    UnknownAuthority,
+    /// Its certificate is no longer valid, or not yet.
+    Expired,
+    /// It shows none.
+    NoCertificate,
+    /// Its certificate is good, and its name is not among those who may take part: nothing that it says is let through.
+    NotAMember,
+    /// It gave up, refused the certificate of this node, or did something else than shake hands.
+    Unfinished,
+}
+
 /// The largest message of a call.
 pub const MESSAGE_MAX_BYTES: usize = 256 << 20;
 
@@ -89,12 +104,33 @@ pub trait Fabric: Send + Sync {
 
     /// What the live nodes told, this one too once it announced. Nodes that left are gone from it.
     fn news(&self) -> watch::Receiver<News>;
+
+    /// How many links were refused for this reason since the process began; none where nobody else can link.
+    fn refused(&self, _why: Refusal) -> u64 {
+        0
+    }
 }
 
 /// Answers calls. Its refusals are answers too, in words that caller and handler agree on.
 #[async_trait]
 pub trait Handler: Send + Sync {
     async fn handle(&self, message: Bytes) -> Bytes;
+}
+
+impl Refusal {
+    pub const ALL: [Self; 5] =
+        [Self::UnknownAuthority, Self::Expired, Self::NoCertificate, Self::NotAMember, Self::Unfinished];
+
+    /// As metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownAuthority => "unknown-authority",
+            Self::Expired => "expired",
+            Self::NoCertificate => "no-certificate",
+            Self::NotAMember => "not-a-member",
+            Self::Unfinished => "unfinished",
+        }
+    }
 }
 
 impl Service {

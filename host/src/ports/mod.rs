@@ -11,7 +11,8 @@ mod trust;
 
 pub use accelerator::{Accelerator, Device, DeviceKind, Program, Session};
 pub use fabric::{
-    CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Serving, Urgency,
+    CALLS_MAX, CALLS_MAX_BYTES, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Refusal, Service,
+    Serving, Urgency,
 };
 pub use memory::Memory;
 pub use model::{Blobs, ModelError, ModelFormat};

@@ -35,6 +35,10 @@ impl Heard {
         self.change(|inside| inside.alive.remove(node));
     }
 
+    pub fn is_alive(&self, node: &NodeName) -> bool {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner).alive.contains(node)
+    }
+
     /// News as they came; older ones than known are dropped.
     pub fn told(&self, node: NodeName, message: Bytes) {
         let Some((serial, news)) = serial(&message) else { return };

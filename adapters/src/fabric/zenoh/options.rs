@@ -1,8 +1,8 @@
 //! How a node joins: its name, its doors, its papers.
 
-use super::access;
+use super::access::{self, Members};
 use burst_host::{
-    nouns::NodeName,
+    nouns::{Digest, NodeName},
     ports::{FabricError, MESSAGE_MAX_BYTES},
 };
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Who may take part, by the common names of their certificates.
     pub members: Vec<NodeName>,
+    /// Those that pass on what others say to each other, for nodes that don't reach each other.
+    pub routers: Vec<NodeName>,
 }
 
 /// A node's papers, PEM.
@@ -44,8 +46,9 @@ impl Options {
     pub(super) fn config(&self) -> Result<Config, FabricError> {
         self.check()?;
         let mut config = Config::default();
+        let mode = if self.routers.contains(&self.name) { "router" } else { "peer" };
         let mut settings = vec![
-            ("mode", json!("peer")),
+            ("mode", json!(mode)),
             ("listen/endpoints", json!(self.listen)),
             ("connect/endpoints", json!(self.join)),
             ("connect/exit_on_failure", json!(false)),
@@ -64,9 +67,19 @@ impl Options {
             ("transport/shared_memory/enabled", json!(false)),
             ("open/return_conditions/connect_scouted", json!(false)),
         ];
+        if !self.routers.is_empty() {
+            // Zenoh's routers pass on what is said between regions, and not within one.
+            settings.push(("region_name", json!(region(&self.name))));
+        }
+        if self.routers.contains(&self.name) {
+            let others = self.members.iter().filter(|member| !self.routers.contains(member));
+            let regions = others.map(|other| json!({ "filters": [{ "region_names": [region(other)] }] }));
+            settings.push(("gateway", json!({ "south": regions.collect::<Vec<_>>() })));
+        }
         if let Some(tls) = &self.tls {
             settings.push(("transport/link/tls", tls.settings()));
-            settings.push(("access_control", access::rules(&self.cluster, &self.name, &self.members)));
+            let members = Members { all: &self.members, routers: &self.routers };
+            settings.push(("access_control", access::rules(&self.cluster, &self.name, &members)));
         }
         for (key, value) in settings {
             let set = config.insert_json5(key, &value.to_string());
@@ -94,6 +107,9 @@ impl Options {
             (Some(_), ..) if !self.members.contains(&self.name) => {
                 broken(format!("`{}` is not among cluster.members, who may take part", self.name))
             }
+            _ if !self.routers.iter().all(|router| self.members.contains(router)) => {
+                broken("cluster.routers names a node that is not among cluster.members".into())
+            }
             _ => Ok(()),
         }
     }
@@ -113,6 +129,11 @@ impl Tls {
             "close_link_on_expiration": true,
         })
     }
+}
+
+/// The region of a node, each its own: names of regions are shorter than those of nodes may be.
+fn region(node: &NodeName) -> String {
+    Digest::of(node.as_str().as_bytes()).to_string().chars().rev().take(32).collect()
 }
 
 /// Whether an endpoint stays within the box.

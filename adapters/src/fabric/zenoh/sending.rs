@@ -1,6 +1,6 @@
 //! Zenoh blocks whoever sends while a link is full. What surely finds room is sent at once; everything else on threads
-//! for it, a few for each node, so that one node that takes nothing holds up no call to another. Answers share theirs: a
-//! node that takes none of many holds up those to others until its link is closed.
+//! for it, a few for the calls to each node and as many for the answers to it, so that one node that takes nothing holds
+//! up no other.
 
 use super::broken;
 use burst_host::{
@@ -23,11 +23,18 @@ const ROOM_BYTES: usize = 32 << 10;
 /// Lanes that are kept in mind before those that nothing uses are forgotten.
 const LANES: usize = 256;
 
-/// The node that messages go to; answers go to whoever asked.
-type Way = (Option<NodeName>, Urgency);
+/// Where messages go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    To(NodeName),
+    /// Answers: whoever asked waits for them with calls of its own.
+    Back(NodeName),
+    /// To everybody, or to somebody who does not say who it is.
+    Anywhere,
+}
 
 #[derive(Default)]
-pub struct Sending(Mutex<HashMap<Way, Arc<Lane>>>);
+pub struct Sending(Mutex<HashMap<(Way, Urgency), Arc<Lane>>>);
 
 struct Lane {
     threads: Arc<Semaphore>,
@@ -43,13 +50,13 @@ pub struct Share {
 
 impl Sending {
     /// A share of a lane, to be held until what is sent has surely arrived.
-    pub fn share(&self, to: Option<&NodeName>, urgency: Urgency, bytes: usize) -> Share {
+    pub fn share(&self, way: Way, urgency: Urgency, bytes: usize) -> Share {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lanes.len() >= LANES {
             lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         }
         let fresh = || Arc::new(Lane { threads: Arc::new(Semaphore::new(THREADS)), bytes: AtomicUsize::new(0) });
-        let lane = lanes.entry((to.cloned(), urgency)).or_insert_with(fresh).clone();
+        let lane = lanes.entry((way, urgency)).or_insert_with(fresh).clone();
         lane.bytes.fetch_add(bytes, Relaxed);
         Share { lane, bytes }
     }

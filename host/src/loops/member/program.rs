@@ -65,7 +65,7 @@ impl Program for SpreadProgram {
 
     fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {
         let session = self.relay.open();
-        Some(Box::new(SpreadSession { program: self, session, step: 0, committed: 0 }))
+        Some(Box::new(SpreadSession { program: self, session, step: 0, committed: 0, attempts: 0 }))
     }
 
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
@@ -99,8 +99,9 @@ struct SpreadSession {
     program: Arc<SpreadProgram>,
     session: u128,
     step: u64,
-    /// The nodes may know more steps than this: who is asked for another one after fewer is brought there anew.
+    /// The nodes may know one step more than this, and go on from the states before it.
     committed: u64,
+    attempts: u64,
 }
 
 #[async_trait]
@@ -111,7 +112,8 @@ impl Session for SpreadSession {
         for (name, input) in inputs {
             values.push((name, accelerator.download(&input).await?));
         }
-        let turn = Turn { session: self.session, step: self.step, replay: false };
+        let turn = Turn { session: self.session, step: self.step, attempt: self.attempts, replay: false };
+        self.attempts += 1;
         let outputs = relay.run(*digest, values, Some(turn), deadline).await?;
         self.step += 1;
         Ok(outputs)

@@ -272,11 +272,18 @@ impl Relay {
                 Begin::With(kept) => values.extend(kept),
                 Begin::Again(rest) => return self.pass_on(held, ask, rest).await,
                 Begin::Behind(steps) => return Err(Halt::Behind(steps)),
+                // Who asked has given up, and asked again.
+                Begin::Late => return Err(Fault::TimedOut.into()),
             }
         }
         let bytes = values.iter().filter_map(|(_, value)| value.spec().bytes()).sum();
         let work = pace::work(held.digest, fragments.clone(), bytes);
-        let (made, kept) = self.take_turn(&part, work, &values, &states, ask.deadline).await?;
+        let made = self.take_turn(&part, work, &values, &states, ask.deadline).await;
+        if let (Err(Halt::Lost), Some((key, _))) = (&made, &session) {
+            // Its states were on the device that is gone.
+            self.sessions.lose(key);
+        }
+        let (made, kept) = made?;
         let rest: Values = values.into_iter().chain(made).filter(|(name, _)| part.needed.contains(name)).collect();
         if let Some((key, turn)) = session {
             self.sessions.end(key, turn, ask.request, kept, &rest);

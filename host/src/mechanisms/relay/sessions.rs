@@ -10,10 +10,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Sessions of one stage, and of one edge between two: the one that was used longest ago makes place.
-const SESSIONS_MAX: usize = 64;
+/// Sessions of each stage, and of each edge between two, all together: the one that was used longest ago makes place. What
+/// they may hold is reached before, unless they hold next to nothing.
+const SESSIONS_MAX: usize = 1 << 14;
 /// Steps that can be replayed.
 const STEPS_MAX: usize = 1 << 16;
+/// What is taken for a value beside its contents, and for a session beside its values.
+const OVERHEAD_BYTES: u64 = 256;
 
 /// A run of fragments of a plan, in a session.
 type PartKey = (Digest, u128, Range<usize>);
@@ -30,9 +33,12 @@ pub struct Sessions {
 struct Kept {
     steps: u64,
     states: Values,
+    /// What the last step began with, for another request that makes it again: nobody took the answer on.
+    before: Option<Values>,
     /// What the last step passed on, for the same request again.
     last: (u128, Values),
-    bytes: u64,
+    /// The latest that began here.
+    attempt: u64,
 }
 
 /// What went over a cut, step by step.
@@ -40,6 +46,7 @@ struct Kept {
 struct Passed {
     steps: Vec<Values>,
     bytes: u64,
+    attempt: u64,
     /// Who has the states of what follows.
     node: Option<NodeName>,
 }
@@ -52,16 +59,34 @@ pub enum Begin {
     Again(Values),
     /// It knows another number of steps, and can go on after this many.
     Behind(u64),
+    /// A later request of the session was here before.
+    Late,
 }
 
 /// What is held of a session.
 trait Held {
     fn bytes(&self) -> u64;
+
+    /// Whether there is something that it can go on without.
+    fn can_spare(&self) -> bool {
+        false
+    }
+
+    /// Forgets that.
+    fn spare(&mut self) {}
 }
 
 impl Held for Kept {
     fn bytes(&self) -> u64 {
-        self.bytes
+        bytes(&self.states) + self.before.as_ref().map_or(0, |before| bytes(before)) + bytes(&self.last.1)
+    }
+
+    fn can_spare(&self) -> bool {
+        self.before.is_some()
+    }
+
+    fn spare(&mut self) {
+        self.before = None;
     }
 }
 
@@ -82,16 +107,27 @@ impl Sessions {
         lock(&self.kept).entries.keys().map(|(plan, session, _)| (plan, session)).collect::<HashSet<_>>().len()
     }
 
-    /// The states for a step, if they are those after the step before.
+    /// The states for a step: those after the step before. They are kept of the last two steps.
     pub fn begin(&self, key: &PartKey, turn: Turn, request: u128) -> Begin {
         let mut kept = lock(&self.kept);
-        match kept.get(key) {
+        let known = kept.get(key);
+        if known.as_ref().is_some_and(|known| turn.attempt < known.attempt) {
+            return Begin::Late;
+        }
+        let known = known.map(|known| {
+            known.attempt = turn.attempt;
+            &*known
+        });
+        match known {
             Some(kept) if Some(kept.steps) == turn.next() && kept.last.0 == request => {
                 Begin::Again(kept.last.1.clone())
             }
             _ if turn.step == 0 => Begin::With(Vec::new()),
             Some(kept) if kept.steps == turn.step => Begin::With(kept.states.clone()),
             Some(kept) if kept.steps < turn.step => Begin::Behind(kept.steps),
+            Some(Kept { steps, before: Some(before), .. }) if Some(*steps) == turn.next() => {
+                Begin::With(before.clone())
+            }
             _ => Begin::Behind(0),
         }
     }
@@ -100,24 +136,41 @@ impl Sessions {
     pub fn end(&self, key: PartKey, turn: Turn, request: u128, states: Vec<(String, Tensor)>, rest: &Values) {
         // Where there is no number for the next step there is no next step.
         let Some(steps) = turn.next() else { return };
-        let bytes = bytes(&states) + bytes(rest);
-        lock(&self.kept).insert(key, Kept { steps, states, last: (request, rest.clone()), bytes });
+        let mut kept = lock(&self.kept);
+        if kept.get(&key).is_some_and(|known| turn.attempt < known.attempt) {
+            return;
+        }
+        let before = kept.take(&key).and_then(|known| match known {
+            Kept { steps: before, states, .. } if before == turn.step => Some(states),
+            // It was made again.
+            Kept { steps: before, before: states, .. } if before == steps => states,
+            _ => None,
+        });
+        kept.insert(key, Kept { steps, states, before, last: (request, rest.clone()), attempt: turn.attempt });
+    }
+
+    /// Forgets states that are gone: whoever goes on with them has the steps replayed.
+    pub fn lose(&self, key: &PartKey) {
+        lock(&self.kept).take(key);
     }
 
     /// Keeps what goes over a cut; `false` where the steps before it are not known here, or there is no room for more.
     pub fn pass(&self, key: &EdgeKey, turn: Turn, values: &Values) -> bool {
         let Ok(step) = usize::try_from(turn.step) else { return false };
         let mut passed = lock(&self.passed);
-        if passed.get(key).is_none() && step == 0 {
-            passed.insert(*key, Passed::default());
-        }
-        let Some(steps) = passed.get(key).filter(|passed| step <= passed.steps.len() && step < STEPS_MAX) else {
-            return false;
+        let fits = |known: Option<&mut Passed>| match known {
+            Some(known) => step <= known.steps.len() && turn.attempt >= known.attempt,
+            None => step == 0,
         };
-        steps.bytes -= steps.steps.drain(step..).map(|values| bytes(&values)).sum::<u64>();
-        steps.bytes += bytes(values);
-        steps.steps.push(values.clone());
-        passed.make_room(key)
+        if step >= STEPS_MAX || !fits(passed.get(key)) {
+            return false;
+        }
+        let mut known = passed.take(key).unwrap_or_default();
+        known.attempt = turn.attempt;
+        known.bytes -= known.steps.drain(step..).map(|values| bytes(&values)).sum::<u64>();
+        known.bytes += bytes(values);
+        known.steps.push(values.clone());
+        passed.insert(*key, known)
     }
 
     /// What went over a cut in one step.
@@ -141,27 +194,29 @@ impl Sessions {
 
     /// Forgets every session of a plan.
     pub fn forget(&self, plan: &Digest) {
-        lock(&self.passed).retain(|key| key.0 != *plan);
-        lock(&self.kept).retain(|key| key.0 != *plan);
+        lock(&self.passed).forget(|key| key.0 == *plan);
+        lock(&self.kept).forget(|key| key.0 == *plan);
     }
 
     /// Forgets what went over the cuts of a session that has ended.
     pub fn close(&self, plan: &Digest, session: u128) {
-        lock(&self.passed).retain(|key| (&key.0, key.1) != (plan, session));
-        lock(&self.kept).retain(|key| (&key.0, key.1) != (plan, session));
+        lock(&self.passed).forget(|key| (&key.0, key.1) == (plan, session));
+        lock(&self.kept).forget(|key| (&key.0, key.1) == (plan, session));
     }
 }
 
 /// A map of bounded size.
 struct Recent<K, V> {
     entries: HashMap<K, (u64, V)>,
+    /// What all of them hold; none is changed where it is.
+    bytes: u64,
     uses: u64,
     bytes_max: u64,
 }
 
 impl<K: Clone + Eq + Hash, V: Held> Recent<K, V> {
     fn new(bytes_max: u64) -> Self {
-        Self { entries: HashMap::new(), uses: 0, bytes_max }
+        Self { entries: HashMap::new(), bytes: 0, uses: 0, bytes_max }
     }
 
     fn get(&mut self, key: &K) -> Option<&mut V> {
@@ -171,34 +226,52 @@ impl<K: Clone + Eq + Hash, V: Held> Recent<K, V> {
         Some(value)
     }
 
-    fn insert(&mut self, key: K, value: V) {
-        self.uses += 1;
-        self.entries.insert(key.clone(), (self.uses, value));
-        self.make_room(&key);
+    fn take(&mut self, key: &K) -> Option<V> {
+        let (_, value) = self.entries.remove(key)?;
+        self.bytes -= held(&value);
+        Some(value)
     }
 
-    /// Forgets others for this one; `false` where that is not enough.
-    fn make_room(&mut self, key: &K) -> bool {
-        loop {
-            let bytes = self.entries.values().map(|(_, value)| value.bytes()).fold(0, u64::saturating_add);
-            if self.entries.len() <= SESSIONS_MAX && bytes <= self.bytes_max {
-                return true;
-            }
-            let others = self.entries.iter().filter(|(other, _)| *other != key);
+    /// Puts it in as the latest, and forgets of the others what there is no room for: first what they can go on without,
+    /// then those that were used longest ago. `false` where that is not enough.
+    fn insert(&mut self, key: K, value: V) -> bool {
+        self.uses += 1;
+        self.bytes += held(&value);
+        self.entries.insert(key.clone(), (self.uses, value));
+        while self.bytes > self.bytes_max && self.spare() {}
+        while self.entries.len() > SESSIONS_MAX || self.bytes > self.bytes_max {
+            let others = self.entries.iter().filter(|(other, _)| **other != key);
             let Some(oldest) = others.min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone()) else {
                 return false;
             };
-            self.entries.remove(&oldest);
+            self.take(&oldest);
         }
+        true
     }
 
-    fn retain(&mut self, holds: impl Fn(&K) -> bool) {
-        self.entries.retain(|key, _| holds(key));
+    /// Forgets what the longest unused can go on without; `false` where nothing is left of that.
+    fn spare(&mut self) -> bool {
+        let rich = self.entries.values_mut().filter(|(_, value)| value.can_spare());
+        let Some((_, value)) = rich.min_by_key(|(used, _)| *used) else { return false };
+        self.bytes -= held(value);
+        value.spare();
+        self.bytes += held(value);
+        true
+    }
+
+    fn forget(&mut self, which: impl Fn(&K) -> bool) {
+        let gone: Vec<K> = self.entries.keys().filter(|key| which(key)).cloned().collect();
+        gone.iter().for_each(|key| drop(self.take(key)));
     }
 }
 
+fn held(value: &impl Held) -> u64 {
+    OVERHEAD_BYTES + value.bytes()
+}
+
 fn bytes(values: &[(String, Tensor)]) -> u64 {
-    values.iter().filter_map(|(_, value)| value.spec().bytes()).map(|bytes| bytes as u64).sum()
+    let contents = values.iter().filter_map(|(_, value)| value.spec().bytes()).map(|bytes| bytes as u64);
+    contents.sum::<u64>() + OVERHEAD_BYTES * values.len() as u64
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,7 +284,12 @@ mod tests {
     use crate::nouns::Element;
 
     fn turn(step: u64) -> Turn {
-        Turn { session: 7, step, replay: false }
+        Turn { session: 7, step, attempt: 0, replay: false }
+    }
+
+    /// A value of so many bytes.
+    fn values(bytes: usize) -> Values {
+        vec![("x".to_owned(), Tensor::from_slice(Element::U8, [bytes], &vec![0u8; bytes]).unwrap())]
     }
 
     fn part() -> PartKey {
@@ -227,9 +305,63 @@ mod tests {
         assert!(matches!(sessions.begin(&part(), turn(0), 1), Begin::Again(_)));
         assert!(matches!(sessions.begin(&part(), turn(1), 2), Begin::With(_)));
         assert!(matches!(sessions.begin(&part(), turn(3), 2), Begin::Behind(1)));
-        sessions.end(part(), turn(1), 2, Vec::new(), &Vec::new());
-        // The same step for another request: the states are gone on.
-        assert!(matches!(sessions.begin(&part(), turn(1), 3), Begin::Behind(0)));
+    }
+
+    /// A step whose answer nobody took on is made again from the states before it, as often as that happens.
+    #[test]
+    fn a_stage_goes_back_one_step() {
+        let sessions = Sessions::new(1 << 20);
+        let begins_with = |step, request| match sessions.begin(&part(), turn(step), request) {
+            Begin::With(states) => states.iter().map(|(_, state)| state.spec().bytes().unwrap()).sum::<usize>(),
+            _ => panic!("step {step} does not begin"),
+        };
+        for step in 0..4 {
+            sessions.end(part(), turn(step), step.into(), values(step as usize + 1), &Vec::new());
+        }
+        for request in 10..13 {
+            assert_eq!(begins_with(3, request), 3, "after step 2");
+            sessions.end(part(), turn(3), request, values(9), &Vec::new());
+        }
+        assert!(matches!(sessions.begin(&part(), turn(2), 20), Begin::Behind(0)), "two steps are too many");
+        assert_eq!(begins_with(4, 21), 9, "those of the last request");
+        sessions.end(part(), turn(4), 21, values(5), &Vec::new());
+        assert_eq!(begins_with(4, 22), 9);
+    }
+
+    /// What is left of a request that was given up changes nothing for the one that came after it.
+    #[test]
+    fn who_was_given_up_comes_too_late() {
+        let (sessions, edge) = (Sessions::new(1 << 20), (Digest::of(b"plan"), 7, 2));
+        let at = |step, attempt| Turn { attempt, ..turn(step) };
+        sessions.end(part(), at(0, 0), 1, values(1), &Vec::new());
+        assert!(matches!(sessions.begin(&part(), at(1, 1), 2), Begin::With(_)));
+        assert!(matches!(sessions.begin(&part(), at(1, 2), 3), Begin::With(_)));
+        sessions.end(part(), at(1, 2), 3, values(3), &Vec::new());
+        sessions.end(part(), at(1, 1), 2, values(2), &Vec::new());
+        assert!(matches!(sessions.begin(&part(), at(1, 1), 2), Begin::Late));
+        let Begin::With(states) = sessions.begin(&part(), at(2, 3), 4) else { panic!("it does not go on") };
+        assert_eq!(states[0].1.spec().bytes(), Some(3));
+        assert!(sessions.pass(&edge, at(0, 2), &values(3)));
+        assert!(!sessions.pass(&edge, at(0, 1), &values(2)));
+        assert_eq!(sessions.passed(&edge, 0).unwrap()[0].1.spec().bytes(), Some(3));
+    }
+
+    /// The way back is the first that gives way, and only as far as room is needed.
+    #[test]
+    fn the_way_back_gives_way_first() {
+        let sessions = Sessions::new(4700);
+        let part = |session| (Digest::of(b"plan"), session, 0..2);
+        let goes_back = |session| matches!(sessions.begin(&part(session), turn(1), 9), Begin::With(_));
+        for session in [1, 2] {
+            (0..2).for_each(|step| sessions.end(part(session), turn(step), 1, values(500), &Vec::new()));
+        }
+        assert!(goes_back(1) && goes_back(2));
+        sessions.end(part(3), turn(0), 1, values(700), &Vec::new());
+        assert!(!goes_back(1) && goes_back(2), "the longest unused");
+        assert_eq!(sessions.kept(), 3, "all of them go on");
+        sessions.end(part(4), turn(0), 1, values(1500), &Vec::new());
+        assert!(!goes_back(2));
+        assert_eq!(sessions.kept(), 3, "one had to go");
     }
 
     #[test]
@@ -259,24 +391,28 @@ mod tests {
 
     #[test]
     fn sessions_hold_so_many_bytes() {
-        let sessions = Sessions::new(1000);
-        let values = vec![("x".to_owned(), Tensor::from_slice(Element::Fp32, [100], &[0.0f32; 100]).unwrap())];
+        let sessions = Sessions::new(2500);
+        let values = values(400);
         let edge = |session| (Digest::of(b"plan"), session, 0);
         assert!(sessions.pass(&edge(1), turn(0), &values));
         assert!(sessions.pass(&edge(2), turn(0), &values));
         assert!(sessions.pass(&edge(2), turn(1), &values));
+        assert!(sessions.passed(&edge(1), 0).is_some());
+        assert!(sessions.pass(&edge(2), turn(2), &values));
         assert!(sessions.passed(&edge(1), 0).is_none(), "the other one gave way");
-        assert!(sessions.pass(&edge(2), turn(1), &values), "in place of what was there");
-        assert!(!sessions.pass(&edge(2), turn(2), &values), "nobody is left who could");
+        assert!(sessions.pass(&edge(2), turn(2), &values), "in place of what was there");
+        assert!(!sessions.pass(&edge(2), turn(3), &values), "nobody is left who could");
         sessions.end(part(), turn(0), 1, values.clone(), &values);
         assert_eq!(sessions.kept(), 1);
         sessions.forget(&part().0);
         assert_eq!(sessions.kept(), 0);
+        assert_eq!([lock(&sessions.kept).bytes, lock(&sessions.passed).bytes], [0, 0]);
     }
 
+    /// As many as the bytes allow, and not without end where they hold none.
     #[test]
     fn sessions_make_place() {
-        let sessions = Sessions::new(1 << 20);
+        let sessions = Sessions::new(u64::MAX);
         for session in 0..=SESSIONS_MAX as u128 {
             assert!(sessions.pass(&(Digest::of(b"plan"), session, 0), turn(0), &Vec::new()));
         }

@@ -30,6 +30,8 @@ pub struct Turn {
     pub session: u128,
     /// Steps before this one.
     pub step: u64,
+    /// Requests of the session before this one, those included that came to nothing: what is left of them comes too late.
+    pub attempt: u64,
     /// Only the states are wanted again: nothing is passed on.
     pub replay: bool,
 }

@@ -32,6 +32,11 @@ pub struct Cluster {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub members: Vec<NodeName>,
+    /// Those of them that pass on what others say to each other, for nodes that don't reach each other. What was derived
+    /// from frames they pass on within their own premises only. On every node the same.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub routers: Vec<NodeName>,
     /// What nodes show each other. May be left out between processes of one box only.
     pub tls: Option<Papers>,
     /// A node that is not heard of for so long is gone.
