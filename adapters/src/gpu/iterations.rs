@@ -10,6 +10,34 @@ use burst_host::nouns::Fault;
 /// The most iterations of one invocation; CPU drivers stop it, without a word, after 65,535.
 pub const ITERATIONS_MAX: usize = 60_000;
 
+/// How often an invocation of attention goes round its loops.
+pub struct Attention {
+    /// Keys that are taken at a time.
+    pub keys: usize,
+    /// Iterations for those, and for what comes before and after all of them.
+    pub each: usize,
+    pub once: usize,
+}
+
+impl Attention {
+    /// With keys and values of so many vec4s.
+    pub fn of(family: Family, width: usize, columns: usize) -> Self {
+        match family {
+            // Eight steps at a time are brought and multiplied; scores are weighed; values are brought and added.
+            Family::Shared => Self { keys: 32, each: 14 * width.div_ceil(8) + 30 + 4 * 14, once: 40 },
+            // A product, and a sum of 4 rows; what is cleared before and scaled after.
+            Family::Apart | Family::Together => {
+                Self { keys: 4, each: width.saturating_add(columns).saturating_add(1), once: columns.saturating_mul(5) }
+            }
+        }
+    }
+
+    /// Keys that an invocation may go through before a driver stops it.
+    pub fn patience(&self) -> usize {
+        ITERATIONS_MAX.saturating_sub(self.once) / self.each * self.keys
+    }
+}
+
 impl Kernel {
     /// `Unsupported` where an invocation could go round more often than it may.
     pub fn check_iterations(&self, parameters: &[u32], family: Family) -> Result<(), Fault> {
@@ -72,10 +100,10 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::Softmax | Shader::Normalize | Shader::Multinomial => (3, p(1).saturating_mul(3)),
         Shader::AttentionJoin => (2, p(1).saturating_mul(2)),
         Shader::AttentionScores => (1, c("WIDTH")),
-        // Tiles of 4 keys, each a product, and a sum of 4 rows; what is cleared before and scaled after.
         Shader::Attention => {
-            let tiles = p(27).div_ceil(4).saturating_mul(c("WIDTH") + c("COLUMNS") + 1);
-            (16, tiles.saturating_add(5 * c("COLUMNS")))
+            let attention = Attention::of(family, c("WIDTH"), c("COLUMNS"));
+            let tiles = p(27).div_ceil(attention.keys).saturating_mul(attention.each);
+            (if family == Family::Shared { 13 } else { 16 }, tiles.saturating_add(attention.once))
         }
         // A state is copied, then faded, grown and read by each query at each place.
         Shader::LinearAttention => {

@@ -244,7 +244,7 @@ impl Shader {
             Self::Cumulate(_) => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
-            Self::Attention => &[SCORES, include_str!("shaders/attention.wgsl")],
+            Self::Attention => &[SCORES],
             Self::AttentionJoin => &[GRID, include_str!("shaders/attention_join.wgsl")],
             Self::AttentionScores => &[GRID, SCORES, include_str!("shaders/attention_scores.wgsl")],
             Self::Rotary => &[GRID, include_str!("shaders/rotary.wgsl")],
