@@ -124,16 +124,16 @@ impl Family {
         const MATMUL: &str = include_str!("shaders/matmul_tile.wgsl");
         const CONV: &str = include_str!("shaders/conv_tile.wgsl");
         match (shader, self) {
-            (Shader::MatMul, Self::Apart) => &[TILE, STORE, APART, MATMUL],
-            (Shader::MatMul, Self::Together) => &[TILE, STORE, TOGETHER, MATMUL],
-            (Shader::MatMul, Self::Shared) => &[SHARED, include_str!("shaders/matmul_shared.wgsl")],
-            (Shader::Conv, Self::Apart) => &[TILE, STORE, APART, CONV],
-            (Shader::Conv, Self::Together) => &[TILE, STORE, TOGETHER, CONV],
-            (Shader::Conv, Self::Shared) => &[SHARED, include_str!("shaders/conv_shared.wgsl")],
+            (Shader::MatMul(_), Self::Apart) => &[TILE, STORE, APART, MATMUL],
+            (Shader::MatMul(_), Self::Together) => &[TILE, STORE, TOGETHER, MATMUL],
+            (Shader::MatMul(_), Self::Shared) => &[SHARED, include_str!("shaders/matmul_shared.wgsl")],
+            (Shader::Conv(_), Self::Apart) => &[TILE, STORE, APART, CONV],
+            (Shader::Conv(_), Self::Together) => &[TILE, STORE, TOGETHER, CONV],
+            (Shader::Conv(_), Self::Shared) => &[SHARED, include_str!("shaders/conv_shared.wgsl")],
             (Shader::Attention, Self::Shared) => &[include_str!("shaders/attention_shared.wgsl")],
             (Shader::Attention, _) => &[include_str!("shaders/attention.wgsl")],
-            (Shader::MatVec, Self::Shared) => &[include_str!("shaders/matvec_shared.wgsl")],
-            (Shader::MatVec, _) => &[include_str!("shaders/matvec_alone.wgsl")],
+            (Shader::MatVec(_), Self::Shared) => &[include_str!("shaders/matvec_shared.wgsl")],
+            (Shader::MatVec(_), _) => &[include_str!("shaders/matvec_alone.wgsl")],
             _ => &[],
         }
     }

@@ -3,6 +3,7 @@
 
 use super::{
     family::Family,
+    halving::Halves,
     kernels::{Kernel, Shader},
 };
 use burst_host::nouns::Fault;
@@ -65,6 +66,8 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         let side = (c("TILE") / 8).max(1);
         nested(&[steps.div_ceil(side), side.div_ceil(4)])
     };
+    // Floats are stored one by one at an edge.
+    let put = |halves: Halves| usize::from(!halves.result);
     match kernel.shader {
         Shader::Advance
         | Shader::Cache
@@ -112,21 +115,21 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         }
         // Units of the state, and the gates of each.
         Shader::Recurrent => (3, nested(&[p(1), 4])),
-        Shader::MatMul if family == Family::Shared => (6, shared(p(8))),
-        Shader::MatMul => (7, p(2)),
-        Shader::MatVec if family == Family::Shared => (5, p(8).div_ceil(32)),
-        Shader::MatVec => (4, p(8)),
-        Shader::Parts => (2, p(3)),
-        Shader::Cooperative => (5, nested(&[p(2).div_ceil(32), 2])),
+        Shader::MatMul(halves) if family == Family::Shared => (5 + put(halves), shared(p(8))),
+        Shader::MatMul(halves) => (6 + put(halves), p(2)),
+        Shader::MatVec(halves) if family == Family::Shared => (4 + put(halves), p(8).div_ceil(32)),
+        Shader::MatVec(halves) => (3 + put(halves), p(8)),
+        Shader::Parts(halves) => (1 + put(halves), p(3)),
+        Shader::Cooperative(halves) => (4 + put(halves), nested(&[p(2).div_ceil(32), 2])),
         Shader::Product(_) => (2, p(3)),
         // Words of a column, and the weights of each.
         Shader::PackedMatMul => {
             let each = 32 / c("BITS").clamp(1, 32);
             (3, nested(&[p(3).saturating_mul(p(4)).div_ceil(each), each]))
         }
-        Shader::Conv if family == Family::Shared => (5, shared(p(6))),
-        Shader::Conv => (5, nested(&[p(11).saturating_mul(p(12)), p(1)])),
-        Shader::Depthwise => (4, nested(&[p(7), p(8)])),
+        Shader::Conv(halves) if family == Family::Shared => (4 + put(halves), shared(p(6))),
+        Shader::Conv(halves) => (4 + put(halves), nested(&[p(11).saturating_mul(p(12)), p(1)])),
+        Shader::Depthwise(halves) => (3 + put(halves), nested(&[p(7), p(8)])),
         Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
         Shader::Volume => (8, nested(&[p(10), p(11), p(12), p(1)])),
@@ -152,7 +155,10 @@ fn nested(lengths: &[usize]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::kernels::Lane, *};
+    use super::{
+        super::{halving::Halving, kernels::Lane},
+        *,
+    };
     use naga::{Block, Statement};
 
     /// Loops in a block, those inside of others too.
@@ -179,8 +185,9 @@ mod tests {
     #[test]
     fn no_loop_is_forgotten() {
         let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
-        for (shader, family) in lanes.flat_map(|shader| Family::ALL.map(|family| (shader, family))) {
-            let module = naga::front::wgsl::parse_str(&shader.source(family)).unwrap();
+        let every = lanes.flat_map(|shader| Halves::ALL.map(|halves| shader.of_halves(halves)));
+        for (shader, family) in every.flat_map(|shader| Family::ALL.map(|family| (shader, family))) {
+            let module = naga::front::wgsl::parse_str(&shader.source(family, Halving::Native)).unwrap();
             let functions = module.functions.iter().map(|(_, function)| function);
             let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
             let found: usize = functions.map(|function| count(&function.body)).sum();

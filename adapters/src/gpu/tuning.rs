@@ -4,6 +4,7 @@ use super::{
     device::Gpu,
     entry::Entry,
     family::Family,
+    halving::Halving,
     memory,
     planner::{Halt, Placed, Planner, Value},
     tiling::TILE_MIN,
@@ -35,12 +36,26 @@ pub struct Choice {
     pub family: Family,
     /// Rows and columns of the tile of a product that a workgroup computes in its memory: 64 or 128.
     pub tile: usize,
+    pub halving: Halving,
 }
 
 impl Choice {
     /// The one that runs on every device of the family.
     pub fn of(family: Family) -> Self {
-        Self { family, tile: TILE_MIN }
+        Self { family, tile: TILE_MIN, halving: Halving::Widened }
+    }
+
+    /// The one that fits a device before any are measured. Native halves are for GPUs, though not measured on one: on
+    /// lavapipe products of them take a fifth longer than those of halves that are widened.
+    pub fn fitting(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
+        let family = Family::of(info, features);
+        let native = family == Family::Shared && features.contains(wgpu::Features::SHADER_F16);
+        Self { halving: if native { Halving::Native } else { Halving::Widened }, ..Self::of(family) }
+    }
+
+    /// The same with halves widened.
+    pub fn widening(self) -> Self {
+        Self { halving: Halving::Widened, ..self }
     }
 
     /// Whether a device computes with them at all.
@@ -49,27 +64,32 @@ impl Choice {
         let known = [TILE_MIN, 2 * TILE_MIN].contains(&self.tile);
         let invocations = (self.tile / 8).pow(2) as u32 <= limits.max_compute_invocations_per_workgroup;
         let room = SHARED_BYTES <= limits.max_compute_workgroup_storage_size;
+        let halves = self.halving == Halving::Widened || device.features().contains(wgpu::Features::SHADER_F16);
         known
+            && halves
             && self.family.runs_on(info, device.features())
             && (self.family != Family::Shared || (invocations && room))
     }
 
     /// What is worth measuring, the likeliest first.
     fn candidates(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Vec<Self> {
-        match Family::of(info, features) {
-            Family::Apart => vec![Self::of(Family::Apart)],
-            Family::Together => [Family::Together, Family::Apart].map(Self::of).to_vec(),
-            Family::Shared => [TILE_MIN, 2 * TILE_MIN].map(|tile| Self { family: Family::Shared, tile }).to_vec(),
+        let fitting = Self::fitting(info, features);
+        match fitting.family {
+            Family::Apart => vec![fitting],
+            Family::Together => [Family::Together, Family::Apart].map(|family| Self { family, ..fitting }).to_vec(),
+            Family::Shared => [TILE_MIN, 2 * TILE_MIN].map(|tile| Self { tile, ..fitting }).to_vec(),
         }
     }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.family {
-            Family::Shared => write!(f, "{} of {tile} by {tile}", self.family.name(), tile = self.tile),
-            family => f.write_str(family.name()),
+        let Self { family, tile, halving } = self;
+        f.write_str(family.name())?;
+        if *family == Family::Shared {
+            write!(f, " of {tile} by {tile}")?;
         }
+        f.write_str(if *halving == Halving::Native { ", native halves" } else { "" })
     }
 }
 
