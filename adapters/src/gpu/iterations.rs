@@ -83,7 +83,8 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         | Shader::Rotary
         | Shader::Selected
         | Shader::Triangle
-        | Shader::Unravel => (0, 0),
+        | Shader::Unravel
+        | Shader::WinogradTiles => (0, 0),
         // Words of an element, axes, halvings, a block.
         Shader::Candidates | Shader::Gather | Shader::LocateElements => (1, 0),
         Shader::Random | Shader::Reverse | Shader::Scan => (1, 0),
@@ -129,6 +130,8 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         }
         Shader::Conv(halves) if family == Family::Shared => (4 + put(halves), shared(p(6))),
         Shader::Conv(halves) => (4 + put(halves), nested(&[p(11).saturating_mul(p(12)), p(1)])),
+        Shader::WinogradWeights => (1, 0),
+        Shader::WinogradResult(halves) => (put(halves), 0),
         Shader::Depthwise(halves) => (3 + put(halves), nested(&[p(7), p(8)])),
         Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),

@@ -78,6 +78,9 @@ pub enum Shader {
     Recurrent,
     RecurrentLast,
     Reverse,
+    WinogradWeights,
+    WinogradTiles,
+    WinogradResult(Halves),
 }
 
 #[cfg(test)]
@@ -151,6 +154,9 @@ impl Shader {
         Self::Recurrent,
         Self::RecurrentLast,
         Self::Reverse,
+        Self::WinogradWeights,
+        Self::WinogradTiles,
+        Self::WinogradResult(FLOATS),
     ];
 
     /// The files that make it up, besides its lane's.
@@ -232,6 +238,9 @@ impl Shader {
             Self::RoiAlign => &[GRID, include_str!("shaders/roi_align.wgsl")],
             Self::Deform => &[GRID, WINDOW, include_str!("shaders/deform.wgsl")],
             Self::Determinant => &[GRID, include_str!("shaders/determinant.wgsl")],
+            Self::WinogradWeights => &[GRID, include_str!("shaders/winograd_weights.wgsl")],
+            Self::WinogradTiles => &[include_str!("shaders/winograd_tiles.wgsl")],
+            Self::WinogradResult(_) => &[GRID, EPILOGUE, include_str!("shaders/winograd_result.wgsl")],
             Self::Taps => &[GRID, include_str!("shaders/taps.wgsl")],
         }
     }
@@ -250,6 +259,7 @@ impl Shader {
         match self {
             Self::MatMul(halves) | Self::MatVec(halves) | Self::Parts(halves) => Some(halves),
             Self::Cooperative(halves) | Self::Conv(halves) | Self::Depthwise(halves) => Some(halves),
+            Self::WinogradResult(halves) => Some(halves),
             _ => None,
         }
     }
@@ -288,6 +298,7 @@ impl Shader {
             Self::Cooperative(_) => Self::Cooperative(Halves { sides: true, ..halves }),
             Self::Conv(_) => Self::Conv(halves),
             Self::Depthwise(_) => Self::Depthwise(halves),
+            Self::WinogradResult(_) => Self::WinogradResult(halves),
             other => other,
         }
     }

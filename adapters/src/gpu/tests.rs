@@ -28,6 +28,7 @@ mod spatial;
 mod stored;
 mod suppress;
 mod tuning;
+mod winograd;
 
 use super::{
     Choice, GpuAccelerator, Options, Wanted,

@@ -12,7 +12,7 @@ use super::{
 };
 use burst_host::{
     mechanisms::cache::Cache,
-    nouns::{Element, Fault, Ledger, Spec},
+    nouns::{Attribute, Element, Fault, Ledger, Spec, Tensor},
 };
 use std::{
     fmt,
@@ -26,6 +26,9 @@ const RUNS: usize = 4;
 /// Rows, columns and steps of the product that is measured, on GPUs and on the CPU.
 const SIDE: usize = 1024;
 const CPU_SIDE: usize = 256;
+/// Channels, and rows and columns, of the convolution that is measured: one of ResNet-50's.
+const CHANNELS: usize = 128;
+const PIXELS: usize = 28;
 
 /// What `shared.wgsl` takes of a workgroup's memory.
 const SHARED_BYTES: u32 = 16_384;
@@ -37,12 +40,14 @@ pub struct Choice {
     /// Rows and columns of the tile of a product that a workgroup computes in its memory: 64 or 128.
     pub tile: usize,
     pub halving: Halving,
+    /// Whether convolutions of 3 by 3 go by Winograd's way.
+    pub winograd: bool,
 }
 
 impl Choice {
     /// The one that runs on every device of the family.
     pub fn of(family: Family) -> Self {
-        Self { family, tile: TILE_MIN, halving: Halving::Widened }
+        Self { family, tile: TILE_MIN, halving: Halving::Widened, winograd: true }
     }
 
     /// The one that fits a device before any are measured. Native halves are for GPUs, though not measured on one: on
@@ -51,6 +56,11 @@ impl Choice {
         let family = Family::of(info, features);
         let native = family == Family::Shared && features.contains(wgpu::Features::SHADER_F16);
         Self { halving: if native { Halving::Native } else { Halving::Widened }, ..Self::of(family) }
+    }
+
+    /// The same in both ways, the likelier first.
+    fn with_and_without_winograd(self) -> [Self; 2] {
+        [true, false].map(|winograd| Self { winograd, ..self })
     }
 
     /// The same with halves widened.
@@ -74,22 +84,24 @@ impl Choice {
     /// What is worth measuring, the likeliest first.
     fn candidates(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Vec<Self> {
         let fitting = Self::fitting(info, features);
-        match fitting.family {
+        let all = match fitting.family {
             Family::Apart => vec![fitting],
             Family::Together => [Family::Together, Family::Apart].map(|family| Self { family, ..fitting }).to_vec(),
             Family::Shared => [TILE_MIN, 2 * TILE_MIN].map(|tile| Self { tile, ..fitting }).to_vec(),
-        }
+        };
+        all.into_iter().flat_map(Self::with_and_without_winograd).collect()
     }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, tile, halving } = self;
+        let Self { family, tile, halving, winograd } = self;
         f.write_str(family.name())?;
         if *family == Family::Shared {
             write!(f, " of {tile} by {tile}")?;
         }
-        f.write_str(if *halving == Halving::Native { ", native halves" } else { "" })
+        f.write_str(if *halving == Halving::Native { ", native halves" } else { "" })?;
+        f.write_str(if *winograd { ", Winograd's convolutions" } else { "" })
     }
 }
 
@@ -133,10 +145,23 @@ fn parse(bytes: &[u8], candidates: &[Choice]) -> Option<Choice> {
 }
 
 async fn fastest(gpu: &mut Gpu, candidates: &[Choice], side: usize) -> Result<Choice, Fault> {
+    let alike: Vec<_> = candidates.iter().copied().filter(|choice| choice.winograd).collect();
+    let best = fastest_at(gpu, &alike, |planner| product(planner, side)).await?;
+    fastest_at(gpu, &best.with_and_without_winograd(), convolution).await
+}
+
+/// What is measured.
+type Work = Result<Value, Halt>;
+
+async fn fastest_at(
+    gpu: &mut Gpu,
+    candidates: &[Choice],
+    work: impl Fn(&mut Planner) -> Work,
+) -> Result<Choice, Fault> {
     let mut best = (candidates[0], f64::INFINITY);
     for &choice in candidates {
         gpu.choose(choice);
-        let seconds = seconds(gpu, side).await?;
+        let seconds = seconds(gpu, &work).await?;
         tracing::debug!(kernels = %choice, seconds, "measured");
         if seconds < best.1 {
             best = (choice, seconds);
@@ -145,17 +170,37 @@ async fn fastest(gpu: &mut Gpu, candidates: &[Choice], side: usize) -> Result<Ch
     Ok(best.0)
 }
 
-/// Seconds of a product of square matrices, the best of a few.
-async fn seconds(gpu: &Gpu, side: usize) -> Result<f64, Fault> {
+fn given<const N: usize>(planner: &mut Planner, extents: [usize; N]) -> Work {
+    let spec = Spec::new(Element::Fp32, extents).map_err(|error| Fault::TooLarge(error.to_string()))?;
+    Ok(Value::Placed(Placed { spec: spec.clone(), storage: planner.input(spec) }))
+}
+
+/// A product of square matrices.
+fn product(planner: &mut Planner, side: usize) -> Work {
+    let factors = vec![given(planner, [side; 2])?, given(planner, [side; 2])?];
+    planner.apply("MatMul", Vec::new(), factors)
+}
+
+/// A convolution of 3 by 3.
+fn convolution(planner: &mut Planner) -> Work {
+    let x = given(planner, [1, CHANNELS, PIXELS, PIXELS])?;
+    let extents = [CHANNELS, CHANNELS, 3, 3];
+    let weights = Tensor::from_slice(Element::Fp32, extents, &vec![0.5f32; extents.iter().product()]);
+    let weights = weights.map_err(|error| Fault::Invalid(error.to_string()))?;
+    planner.apply("Conv", vec![("pads".into(), Attribute::Ints(vec![1; 4]))], vec![x, Value::Known(weights)])
+}
+
+/// Seconds of a run, the best of a few.
+async fn seconds(gpu: &Gpu, work: impl Fn(&mut Planner) -> Work) -> Result<f64, Fault> {
     let memory = gpu.memory(&Ledger::new("tuning", usize::MAX));
-    let spec = Spec::new(Element::Fp32, [side, side]).map_err(|error| Fault::TooLarge(error.to_string()))?;
     let mut planner = Planner::new(17, gpu.target, Arc::default());
-    let factors = [(); 2].map(|()| Value::Placed(Placed { spec: spec.clone(), storage: planner.input(spec.clone()) }));
-    let product = planner.apply("MatMul", Vec::new(), factors.to_vec()).and_then(|product| planner.place(&product));
-    let product = product.map_err(Halt::fault)?;
-    planner.draft.outputs.push((product.spec, product.storage));
+    let result = work(&mut planner).and_then(|result| planner.place(&result)).map_err(Halt::fault)?;
+    let mut inputs = Vec::new();
+    for spec in &planner.draft.inputs {
+        inputs.push(memory.block(gpu, memory::bytes(spec)?).await?);
+    }
+    planner.draft.outputs.push((result.spec, result.storage));
     let plan = planner.draft.finish(gpu, &memory, &Weights::default()).await?;
-    let inputs = [memory.block(gpu, memory::bytes(&spec)?).await?, memory.block(gpu, memory::bytes(&spec)?).await?];
     let (mut best, mut end) = (f64::INFINITY, None);
     while end.is_none_or(|end| Instant::now() < end) {
         let start = Instant::now();

@@ -110,6 +110,9 @@ impl Convolution<'_> {
         let [n, c, ..] = self.sizes();
         let (c_in, c_out) = (c / self.groups, self.spec.shape.extents()[1] / self.groups);
         let taps: usize = self.windows.kernel.iter().product();
+        if self.suits_winograd(planner) {
+            return self.winograd(planner, node);
+        }
         if n * self.groups > 65_535 {
             return Err(node.unsupported("a convolution of that size"));
         }

@@ -83,7 +83,7 @@ fn convolutions_of_halves() {
                 [("group", Attribute::Int(groups as i64)), ("pads", Attribute::Ints(vec![kernel as i64 / 2; 4]))];
             let sketch = Sketch::new("convolution").input("x", Element::Fp16, &extents(&[1, channels, side, side]));
             let sketch = sketch.constant("w", w.clone()).op_with("Conv", "x w", "y", attributes).output("y");
-            let found = gpu.run(sketch, &[x.clone()]).unwrap();
+            let found = gpu.run(sketch, std::slice::from_ref(&x)).unwrap();
             let (x, w, inner, pad) = (wide(&x), wide(&w), channels / groups, kernel / 2);
             let value = |at: usize| {
                 let (channel, row, column) = (at / side / side, at / side % side, at % side);
