@@ -2,7 +2,8 @@
 
     python tests/bench/torch_models.py MODEL [--batch N] [--compiled] [--device cuda]
 
-The ONNX file is walked node by node, so that weights and operators are those that the others compute.
+The ONNX file is walked node by node, so that weights and operators are those that the others compute. On the CPU halves
+are widened: PyTorch has hardly an operator of them there.
 """
 
 import argparse
@@ -31,6 +32,16 @@ def conv(x, w, b=None, *, strides=(1, 1), pads=(0, 0, 0, 0), dilations=(1, 1), g
     if list(pads[:2]) == list(pads[2:]):
         return F.conv2d(x, w, b, tuple(strides), tuple(pads[:2]), tuple(dilations), group)
     return F.conv2d(F.pad(x, split_pads(pads)), w, b, tuple(strides), 0, tuple(dilations), group)
+
+
+def conv_transpose(x, w, b=None, *, strides=(1, 1), pads=(0, 0, 0, 0), dilations=(1, 1), group=1, **_):
+    return F.conv_transpose2d(x, w, b, tuple(strides), tuple(pads[:2]), 0, group, tuple(dilations))
+
+
+def clip(x, low=None, high=None):
+    """Bounds may have an axis."""
+    low, high = (None if bound is None else np.asarray(bound).item() for bound in (low, high))
+    return torch.clamp(x, low, high)
 
 
 def max_pool(x, *, kernel_shape, strides=(1, 1), pads=(0, 0, 0, 0), **_):
@@ -65,6 +76,39 @@ def gather(x, indices, *, axis=0):
     return x.index_select(axis, indices.reshape(-1)).reshape(shape)
 
 
+def gather_nd(x, indices):
+    return x[tuple(indices.unbind(-1))]
+
+
+def non_max_suppression(boxes, scores, most, overlap, least, *, center_point_box=0):
+    """Batch, class and place of boxes that overlap no likelier one of their class, the likeliest first."""
+    found = []
+    for batch, classes in enumerate(scores):
+        corners = boxes[batch]
+        if center_point_box:
+            corners = torch.cat([corners[:, :2] - corners[:, 2:] / 2, corners[:, :2] + corners[:, 2:] / 2], 1)
+        for kind, chances in enumerate(classes):
+            places = torch.nonzero(chances > np.asarray(least).item()).reshape(-1)
+            places = places[torch.argsort(chances[places], descending=True)]
+            for place in kept(corners[places], np.asarray(overlap).item())[: np.asarray(most).item()]:
+                found.append([batch, kind, int(places[place])])
+    return torch.tensor(found, dtype=torch.int64, device=boxes.device).reshape(-1, 3)
+
+
+def kept(boxes, overlap):
+    """Places of boxes, of which those before take away those that they overlap."""
+    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    over = (shared > overlap * (areas[:, None] + areas[None] - shared)).tolist()
+    places = []
+    for place in range(len(boxes)):
+        if not any(over[place][before] for before in places):
+            places.append(place)
+    return places
+
+
 def resize(x, _roi, scales, **_):
     return F.interpolate(x, scale_factor=tuple(scales[2:]), mode="nearest")
 
@@ -76,14 +120,16 @@ def cast(x, *, to, **_):
 OPERATORS = {
     "Add": torch.add,
     "Cast": cast,
-    "Clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
+    "Clip": clip,
     "Concat": lambda *parts, axis: torch.cat(parts, axis),
     "Conv": conv,
+    "ConvTranspose": conv_transpose,
     "Div": torch.div,
     "Equal": torch.eq,
     "Erf": torch.erf,
     "Flatten": lambda x, *, axis=1: torch.flatten(x, axis),
     "Gather": gather,
+    "GatherND": gather_nd,
     "Gemm": gemm,
     "GlobalAveragePool": lambda x: x.mean((2, 3), keepdim=True),
     "Identity": lambda x: x,
@@ -92,19 +138,22 @@ OPERATORS = {
     "MatMul": torch.matmul,
     "MaxPool": max_pool,
     "Mul": torch.mul,
+    "NonMaxSuppression": non_max_suppression,
     "Relu": torch.relu,
     "Reshape": reshape,
     "Resize": resize,
     "Sigmoid": torch.sigmoid,
     "Softmax": lambda x, *, axis=-1: torch.softmax(x, axis),
     "Split": split,
+    "Squeeze": lambda x, axes: x.squeeze(*axes),
     "Sub": torch.sub,
     "Transpose": lambda x, *, perm: x.permute(perm),
     "Unsqueeze": unsqueeze,
     "Where": torch.where,
 }
 # Inputs that PyTorch takes as numbers.
-NUMBERS = {"Clip": (1, 2), "Reshape": (1,), "Resize": (2,), "Split": (1,), "Unsqueeze": (1,)}
+NUMBERS = {"Clip": (1, 2), "NonMaxSuppression": (2, 3, 4), "Reshape": (1,), "Resize": (2,), "Split": (1,)}
+NUMBERS |= {"Squeeze": (1,), "Unsqueeze": (1,)}
 
 
 class Walk(torch.nn.Module):
@@ -113,14 +162,20 @@ class Walk(torch.nn.Module):
     def __init__(self, graph, device):
         super().__init__()
         known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-        self.weights = {name: torch.from_numpy(array.copy()).to(device) for name, array in known.items()}
+        self.widens = device == "cpu"
+        self.weights = {name: self.place(array.copy(), device) for name, array in known.items()}
         self.inputs = [port.name for port in graph.input]
         self.outputs = [port.name for port in graph.output]
         self.steps = [self.step(node, known) for node in graph.node]
 
-    @staticmethod
-    def step(node, known):
+    def place(self, array, device):
+        x = torch.from_numpy(array).to(device)
+        return x.float() if self.widens and x.dtype == torch.float16 else x
+
+    def step(self, node, known):
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if self.widens and attributes.get("to") == onnx.TensorProto.FLOAT16:
+            attributes["to"] = onnx.TensorProto.FLOAT
         places = [at for at in NUMBERS.get(node.op_type, ()) if "".join(node.input[at : at + 1])]
         numbers = {at: known[node.input[at]].tolist() for at in places}
         return OPERATORS[node.op_type], attributes, list(node.input), numbers, list(node.output)
@@ -144,7 +199,7 @@ def main():
     graph = onnx.load(MODELS / f"{flags.model}.onnx").graph
     walk = Walk(graph, flags.device).eval()
     inputs = [np.load(MODELS / f"{flags.model}.{name}.npy") for name in walk.inputs]
-    inputs = [torch.from_numpy(np.repeat(x, flags.batch, 0) if flags.batch > 1 else x) for x in inputs]
+    inputs = [walk.place(np.repeat(x, flags.batch, 0) if flags.batch > 1 else x, "cpu") for x in inputs]
     run = torch.compile(walk) if flags.compiled else walk
 
     @torch.inference_mode()

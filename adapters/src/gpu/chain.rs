@@ -178,17 +178,19 @@ impl Chain {
         parameters.extend(numbers(&self.links, self.lane));
         let mut reads: Vec<_> = operands.iter().map(|operand| operand.storage).collect();
         reads.resize(OPERANDS_MAX, self.x.storage);
-        let groups = grid(shape.elements().div_ceil(4).min(INVOCATIONS_MAX));
-        let words = reads_words(operands.iter().map(|operand| operand.spec.element).chain([self.y.spec.element]));
-        kernel.0.push(("WORDS", u32::from(words)));
+        let quad = quad(operands.iter().map(|operand| operand.spec.element).chain([self.y.spec.element]));
+        let groups = grid(shape.elements().div_ceil(quad.unwrap_or(4)).min(INVOCATIONS_MAX));
+        kernel.0.push(("QUAD", quad.unwrap_or(0) as u32));
         let kernel = Kernel::new(Shader::Pointwise(self.lane), kernel.0);
         Dispatch { kernel, parameters, reads, write: self.y.storage, groups }
     }
 }
 
-/// Whether all elements are words.
-fn reads_words(mut elements: impl Iterator<Item = Element>) -> bool {
-    elements.all(|element| matches!(element, Element::Fp32 | Element::I32 | Element::U32))
+/// How many elements lie in four words, where all are words or all are floats of half a word.
+fn quad(mut elements: impl Iterator<Item = Element> + Clone) -> Option<usize> {
+    let words = elements.clone().all(|element| matches!(element, Element::Fp32 | Element::I32 | Element::U32));
+    let halves = elements.all(|element| matches!(element, Element::Fp16 | Element::Bf16));
+    words.then_some(4).or(halves.then_some(8))
 }
 
 fn numbers(links: &[Link], lane: Lane) -> Vec<u32> {

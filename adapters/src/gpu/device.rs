@@ -1,8 +1,9 @@
 //! One open GPU: what it is, whether it is still there, and how it is waited for.
 
 use super::{
-    family::{Family, Target, cooperates},
+    family::{Target, cooperates},
     flights::{Flight, Flights},
+    halving::Halving,
     kernels::Kernels,
     memory::{Memory, Shelf},
     stored::Stored,
@@ -115,7 +116,7 @@ impl Gpu {
         let stored = Stored::open(&device, &info, options.cache.as_ref());
         let room = options.max_bytes.map_or(usize::MAX, NonZeroUsize::get);
         let mut gpu = Self {
-            kernels: Kernels::new(device.clone(), choice.family, stored),
+            kernels: Kernels::new(device.clone(), choice, stored),
             description: Arc::new(describe(&info)),
             shelf: Arc::new(Shelf::new(Ledger::new("device_max_bytes", room))),
             views: Views::new(),
@@ -135,8 +136,14 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// Computes without what its driver offers as an experiment and does not do rightly.
+    /// Computes without what its driver does not do rightly.
     async fn try_experiments(&mut self) {
+        let native = self.target.choice.halving == Halving::Native;
+        if native && !matches!(trial::rounds_halves(self).await, Ok(true)) {
+            tracing::warn!(device = %self.description, "it rounds halves otherwise; they are widened instead");
+            self.choose(self.target.choice.widening());
+            self.target = self.target.uncooperative();
+        }
         if self.target.cooperates() && !matches!(trial::multiplies_halves(self).await, Ok(true)) {
             tracing::warn!(device = %self.description, "its cooperative matrices are wrong; halves are widened instead");
             self.target = self.target.uncooperative();
@@ -146,7 +153,7 @@ impl Gpu {
     /// Computes with other kernels from now on.
     pub fn choose(&mut self, choice: Choice) {
         self.target = Target::new(choice, self.device.features());
-        self.kernels = self.kernels.of(choice.family);
+        self.kernels = self.kernels.of(choice);
     }
 
     /// Bytes of the largest tensor that kernels can be given; sizes of blocks are coarse.
@@ -229,7 +236,7 @@ impl Gpu {
 
 /// The kernels that are asked for, or those that fit before any are measured.
 fn kernels(asked: Option<Choice>, info: &wgpu::AdapterInfo, device: &wgpu::Device) -> Result<Choice, Fault> {
-    let choice = asked.unwrap_or_else(|| Choice::of(Family::of(info, device.features())));
+    let choice = asked.unwrap_or_else(|| Choice::fitting(info, device.features()));
     if choice.runs_on(info, device) {
         return Ok(choice);
     }

@@ -81,7 +81,7 @@ impl Step {
             Self::Clear(_) => Vec::new(),
             Self::Dispatch(dispatch) => dispatch.reads.clone(),
             Self::Chain(chain) => chain.operands().iter().map(|operand| operand.storage).collect(),
-            Self::Product(product) => product.operands().map(|operand| operand.storage).to_vec(),
+            Self::Product(product) => product.operands().map(|operand| operand.storage).collect(),
         }
     }
 

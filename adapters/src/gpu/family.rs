@@ -46,7 +46,7 @@ impl Target {
     /// tiles are the faster way; of halves, those of cooperative matrices always are.
     pub fn attends(&self, element: Element, queries: usize) -> bool {
         match self.choice.family {
-            Family::Shared => queries >= BUSY_QUERIES && !(element == Element::Fp16 && self.cooperates()),
+            Family::Shared => queries >= SHARED_QUERIES && !(element == Element::Fp16 && self.cooperates()),
             Family::Apart | Family::Together => queries >= LONG_QUERIES,
         }
     }
@@ -62,8 +62,8 @@ impl Target {
     }
 }
 
-/// Four for each lane of a large GPU; not measured on one.
-const BUSY_QUERIES: usize = 65_536;
+/// 32 tiles of 32 queries, whose keys are parted until a GPU is filled. Not measured on one.
+const SHARED_QUERIES: usize = 1_024;
 /// Measured on lavapipe: MiniLM's 1,536 are slower in one pass by a twentieth, ViT's 2,364 are not.
 const LONG_QUERIES: usize = 2_048;
 
@@ -124,14 +124,16 @@ impl Family {
         const MATMUL: &str = include_str!("shaders/matmul_tile.wgsl");
         const CONV: &str = include_str!("shaders/conv_tile.wgsl");
         match (shader, self) {
-            (Shader::MatMul, Self::Apart) => &[TILE, STORE, APART, MATMUL],
-            (Shader::MatMul, Self::Together) => &[TILE, STORE, TOGETHER, MATMUL],
-            (Shader::MatMul, Self::Shared) => &[SHARED, include_str!("shaders/matmul_shared.wgsl")],
-            (Shader::Conv, Self::Apart) => &[TILE, STORE, APART, CONV],
-            (Shader::Conv, Self::Together) => &[TILE, STORE, TOGETHER, CONV],
-            (Shader::Conv, Self::Shared) => &[SHARED, include_str!("shaders/conv_shared.wgsl")],
-            (Shader::MatVec, Self::Shared) => &[include_str!("shaders/matvec_shared.wgsl")],
-            (Shader::MatVec, _) => &[include_str!("shaders/matvec_alone.wgsl")],
+            (Shader::MatMul(_), Self::Apart) => &[TILE, STORE, APART, MATMUL],
+            (Shader::MatMul(_), Self::Together) => &[TILE, STORE, TOGETHER, MATMUL],
+            (Shader::MatMul(_), Self::Shared) => &[SHARED, include_str!("shaders/matmul_shared.wgsl")],
+            (Shader::Conv(_), Self::Apart) => &[TILE, STORE, APART, CONV],
+            (Shader::Conv(_), Self::Together) => &[TILE, STORE, TOGETHER, CONV],
+            (Shader::Conv(_), Self::Shared) => &[SHARED, include_str!("shaders/conv_shared.wgsl")],
+            (Shader::Attention, Self::Shared) => &[include_str!("shaders/attention_shared.wgsl")],
+            (Shader::Attention, _) => &[include_str!("shaders/attention.wgsl")],
+            (Shader::MatVec(_), Self::Shared) => &[include_str!("shaders/matvec_shared.wgsl")],
+            (Shader::MatVec(_), _) => &[include_str!("shaders/matvec_alone.wgsl")],
             _ => &[],
         }
     }

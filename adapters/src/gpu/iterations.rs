@@ -3,12 +3,41 @@
 
 use super::{
     family::Family,
+    halving::Halves,
     kernels::{Kernel, Shader},
 };
 use burst_host::nouns::Fault;
 
 /// The most iterations of one invocation; CPU drivers stop it, without a word, after 65,535.
 pub const ITERATIONS_MAX: usize = 60_000;
+
+/// How often an invocation of attention goes round its loops.
+pub struct Attention {
+    /// Keys that are taken at a time.
+    pub keys: usize,
+    /// Iterations for those, and for what comes before and after all of them.
+    pub each: usize,
+    pub once: usize,
+}
+
+impl Attention {
+    /// With keys and values of so many vec4s.
+    pub fn of(family: Family, width: usize, columns: usize) -> Self {
+        match family {
+            // Eight steps at a time are brought and multiplied; scores are weighed; values are brought and added.
+            Family::Shared => Self { keys: 32, each: 14 * width.div_ceil(8) + 30 + 4 * 14, once: 40 },
+            // A product, and a sum of 4 rows; what is cleared before and scaled after.
+            Family::Apart | Family::Together => {
+                Self { keys: 4, each: width.saturating_add(columns).saturating_add(1), once: columns.saturating_mul(5) }
+            }
+        }
+    }
+
+    /// Keys that an invocation may go through before a driver stops it.
+    pub fn patience(&self) -> usize {
+        ITERATIONS_MAX.saturating_sub(self.once) / self.each * self.keys
+    }
+}
 
 impl Kernel {
     /// `Unsupported` where an invocation could go round more often than it may.
@@ -37,6 +66,8 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         let side = (c("TILE") / 8).max(1);
         nested(&[steps.div_ceil(side), side.div_ceil(4)])
     };
+    // Floats are stored one by one at an edge.
+    let put = |halves: Halves| usize::from(!halves.result);
     match kernel.shader {
         Shader::Advance
         | Shader::Cache
@@ -52,7 +83,8 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         | Shader::Rotary
         | Shader::Selected
         | Shader::Triangle
-        | Shader::Unravel => (0, 0),
+        | Shader::Unravel
+        | Shader::WinogradTiles => (0, 0),
         // Words of an element, axes, halvings, a block.
         Shader::Candidates | Shader::Gather | Shader::LocateElements => (1, 0),
         Shader::Random | Shader::Reverse | Shader::Scan => (1, 0),
@@ -72,10 +104,10 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::Softmax | Shader::Normalize | Shader::Multinomial => (3, p(1).saturating_mul(3)),
         Shader::AttentionJoin => (2, p(1).saturating_mul(2)),
         Shader::AttentionScores => (1, c("WIDTH")),
-        // Tiles of 4 keys, each a product, and a sum of 4 rows; what is cleared before and scaled after.
         Shader::Attention => {
-            let tiles = p(27).div_ceil(4).saturating_mul(c("WIDTH") + c("COLUMNS") + 1);
-            (16, tiles.saturating_add(5 * c("COLUMNS")))
+            let attention = Attention::of(family, c("WIDTH"), c("COLUMNS"));
+            let tiles = p(27).div_ceil(attention.keys).saturating_mul(attention.each);
+            (if family == Family::Shared { 13 } else { 16 }, tiles.saturating_add(attention.once))
         }
         // A state is copied, then faded, grown and read by each query at each place.
         Shader::LinearAttention => {
@@ -84,21 +116,23 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         }
         // Units of the state, and the gates of each.
         Shader::Recurrent => (3, nested(&[p(1), 4])),
-        Shader::MatMul if family == Family::Shared => (6, shared(p(8))),
-        Shader::MatMul => (7, p(2)),
-        Shader::MatVec if family == Family::Shared => (5, p(8).div_ceil(32)),
-        Shader::MatVec => (4, p(8)),
-        Shader::Parts => (2, p(3)),
-        Shader::Cooperative => (5, nested(&[p(2).div_ceil(32), 2])),
+        Shader::MatMul(halves) if family == Family::Shared => (5 + put(halves), shared(p(8))),
+        Shader::MatMul(halves) => (6 + put(halves), p(2)),
+        Shader::MatVec(halves) if family == Family::Shared => (4 + put(halves), p(8).div_ceil(32)),
+        Shader::MatVec(halves) => (3 + put(halves), p(8)),
+        Shader::Parts(halves) => (1 + put(halves), p(3)),
+        Shader::Cooperative(halves) => (4 + put(halves), nested(&[p(2).div_ceil(32), 2])),
         Shader::Product(_) => (2, p(3)),
         // Words of a column, and the weights of each.
         Shader::PackedMatMul => {
             let each = 32 / c("BITS").clamp(1, 32);
             (3, nested(&[p(3).saturating_mul(p(4)).div_ceil(each), each]))
         }
-        Shader::Conv if family == Family::Shared => (5, shared(p(6))),
-        Shader::Conv => (5, nested(&[p(11).saturating_mul(p(12)), p(1)])),
-        Shader::Depthwise => (4, nested(&[p(7), p(8)])),
+        Shader::Conv(halves) if family == Family::Shared => (4 + put(halves), shared(p(6))),
+        Shader::Conv(halves) => (4 + put(halves), nested(&[p(11).saturating_mul(p(12)), p(1)])),
+        Shader::WinogradWeights => (1, 0),
+        Shader::WinogradResult(halves) => (put(halves), 0),
+        Shader::Depthwise(halves) => (3 + put(halves), nested(&[p(7), p(8)])),
         Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
         Shader::Volume => (8, nested(&[p(10), p(11), p(12), p(1)])),
@@ -123,7 +157,10 @@ fn nested(lengths: &[usize]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::kernels::Lane, *};
+    use super::{
+        super::{halving::Halving, kernels::Lane},
+        *,
+    };
     use naga::{Block, Statement};
 
     /// Loops in a block, those inside of others too.
@@ -150,8 +187,9 @@ mod tests {
     #[test]
     fn no_loop_is_forgotten() {
         let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
-        for (shader, family) in lanes.flat_map(|shader| Family::ALL.map(|family| (shader, family))) {
-            let module = naga::front::wgsl::parse_str(&shader.source(family)).unwrap();
+        let every = lanes.flat_map(|shader| Halves::ALL.map(|halves| shader.of_halves(halves)));
+        for (shader, family) in every.flat_map(|shader| Family::ALL.map(|family| (shader, family))) {
+            let module = naga::front::wgsl::parse_str(&shader.source(family, Halving::Native)).unwrap();
             let functions = module.functions.iter().map(|(_, function)| function);
             let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
             let found: usize = functions.map(|function| count(&function.body)).sum();

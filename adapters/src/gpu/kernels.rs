@@ -1,6 +1,14 @@
 //! Shaders and the pipelines made of them, each compiled once.
 
-use super::{cells::Cells, family::Family, stored::Stored};
+pub use super::lane::Lane;
+use super::{
+    cells::Cells,
+    family::Family,
+    halving::{Halves, Halving},
+    lane::{ELEMENT, ROUND16},
+    stored::Stored,
+    tuning::Choice,
+};
 use std::{borrow::Cow, sync::Arc};
 
 /// A shader: plain WGSL, the shared parts first.
@@ -11,12 +19,12 @@ pub enum Shader {
     Place,
     Join,
     Gather,
-    MatMul,
-    MatVec,
-    Parts,
-    Cooperative,
-    Conv,
-    Depthwise,
+    MatMul(Halves),
+    MatVec(Halves),
+    Parts(Halves),
+    Cooperative(Halves),
+    Conv(Halves),
+    Depthwise(Halves),
     Pool,
     Reduce,
     ReduceRows,
@@ -70,45 +78,16 @@ pub enum Shader {
     Recurrent,
     RecurrentLast,
     Reverse,
+    WinogradWeights,
+    WinogradTiles,
+    WinogradResult(Halves),
 }
 
-/// Where a kernel computes, whatever its elements are in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    F32,
-    /// The same where elements may be floats of a byte.
-    F8,
-    /// Only where the driver has 64-bit floats.
-    F64,
-    I32,
-    /// Two words.
-    I64,
-}
-
-const ELEMENT: &str = include_str!("shaders/element.wgsl");
-const ROUND16: &str = include_str!("shaders/round16.wgsl");
-
-impl Lane {
-    #[cfg(test)]
-    pub const ALL: [Self; 5] = [Self::F32, Self::F8, Self::F64, Self::I32, Self::I64];
-
-    /// What a lane's arithmetic is made of.
-    fn source(self) -> String {
-        const HALF: &str = include_str!("shaders/half.wgsl");
-        const NARROW: &str = include_str!("shaders/narrow.wgsl");
-        const F32: &str = include_str!("shaders/lane_f32.wgsl");
-        match self {
-            Self::F32 => [ELEMENT, ROUND16, HALF, F32].concat(),
-            Self::F8 => [ELEMENT, ROUND16, NARROW, F32].concat(),
-            Self::F64 => [ELEMENT, ROUND16, NARROW, include_str!("shaders/lane_f64.wgsl")].concat(),
-            Self::I32 => [ELEMENT, include_str!("shaders/lane_i32.wgsl")].concat(),
-            Self::I64 => [ELEMENT, include_str!("shaders/lane_i64.wgsl")].concat(),
-        }
-    }
-}
+#[cfg(test)]
+const FLOATS: Halves = Halves { sides: false, result: false };
 
 impl Shader {
-    /// Every shader, those of lanes in one of them.
+    /// Every shader, those of lanes in one of them, those of products of floats.
     #[cfg(test)]
     pub const ALL: &[Self] = &[
         Self::Pointwise(Lane::F32),
@@ -116,12 +95,12 @@ impl Shader {
         Self::Place,
         Self::Join,
         Self::Gather,
-        Self::MatMul,
-        Self::MatVec,
-        Self::Parts,
-        Self::Cooperative,
-        Self::Conv,
-        Self::Depthwise,
+        Self::MatMul(FLOATS),
+        Self::MatVec(FLOATS),
+        Self::Parts(FLOATS),
+        Self::Cooperative(Halves { sides: true, result: false }),
+        Self::Conv(FLOATS),
+        Self::Depthwise(FLOATS),
         Self::Pool,
         Self::Reduce,
         Self::ReduceRows,
@@ -175,6 +154,9 @@ impl Shader {
         Self::Recurrent,
         Self::RecurrentLast,
         Self::Reverse,
+        Self::WinogradWeights,
+        Self::WinogradTiles,
+        Self::WinogradResult(FLOATS),
     ];
 
     /// The files that make it up, besides its lane's.
@@ -201,12 +183,12 @@ impl Shader {
             Self::Place => &[GRID, include_str!("shaders/place.wgsl")],
             Self::Join => &[GRID, include_str!("shaders/join.wgsl")],
             Self::Gather => &[GRID, include_str!("shaders/gather.wgsl")],
-            Self::MatMul => &[EPILOGUE, MATMUL],
-            Self::MatVec => &[EPILOGUE, MATMUL, include_str!("shaders/matvec.wgsl")],
-            Self::Cooperative => &[EPILOGUE, include_str!("shaders/cooperative.wgsl")],
-            Self::Parts => &[GRID, EPILOGUE, include_str!("shaders/parts.wgsl")],
-            Self::Conv => &[EPILOGUE, WINDOW, include_str!("shaders/conv.wgsl")],
-            Self::Depthwise => &[GRID, EPILOGUE, WINDOW, include_str!("shaders/depthwise.wgsl")],
+            Self::MatMul(_) => &[EPILOGUE, MATMUL],
+            Self::MatVec(_) => &[EPILOGUE, MATMUL, include_str!("shaders/matvec.wgsl")],
+            Self::Cooperative(_) => &[EPILOGUE, include_str!("shaders/cooperative.wgsl")],
+            Self::Parts(_) => &[GRID, EPILOGUE, include_str!("shaders/parts.wgsl")],
+            Self::Conv(_) => &[EPILOGUE, WINDOW, include_str!("shaders/conv.wgsl")],
+            Self::Depthwise(_) => &[GRID, EPILOGUE, WINDOW, include_str!("shaders/depthwise.wgsl")],
             Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
             Self::Reduce => &[GRID, RUN, REDUCE, include_str!("shaders/reduce_each.wgsl")],
             Self::ReduceRows => &[RUN, ROWS, REDUCE, include_str!("shaders/reduce_rows.wgsl")],
@@ -244,7 +226,7 @@ impl Shader {
             Self::Cumulate(_) => &[GRID, RUN, include_str!("shaders/cumulate.wgsl")],
             Self::Pick => &[GRID, include_str!("shaders/pick.wgsl")],
             Self::Triangle => &[GRID, include_str!("shaders/triangle.wgsl")],
-            Self::Attention => &[SCORES, include_str!("shaders/attention.wgsl")],
+            Self::Attention => &[SCORES],
             Self::AttentionJoin => &[GRID, include_str!("shaders/attention_join.wgsl")],
             Self::AttentionScores => &[GRID, SCORES, include_str!("shaders/attention_scores.wgsl")],
             Self::Rotary => &[GRID, include_str!("shaders/rotary.wgsl")],
@@ -256,13 +238,30 @@ impl Shader {
             Self::RoiAlign => &[GRID, include_str!("shaders/roi_align.wgsl")],
             Self::Deform => &[GRID, WINDOW, include_str!("shaders/deform.wgsl")],
             Self::Determinant => &[GRID, include_str!("shaders/determinant.wgsl")],
+            Self::WinogradWeights => &[GRID, include_str!("shaders/winograd_weights.wgsl")],
+            Self::WinogradTiles => &[include_str!("shaders/winograd_tiles.wgsl")],
+            Self::WinogradResult(_) => &[GRID, EPILOGUE, include_str!("shaders/winograd_result.wgsl")],
             Self::Taps => &[GRID, include_str!("shaders/taps.wgsl")],
         }
     }
 
     /// What has to be said first.
-    fn enables(self) -> &'static str {
-        if self == Self::Cooperative { include_str!("shaders/cooperative_enable.wgsl") } else { "" }
+    fn enables(self, halving: Halving) -> &'static str {
+        match self.halves() {
+            _ if matches!(self, Self::Cooperative(_)) => include_str!("shaders/cooperative_enable.wgsl"),
+            Some(halves) if halves.any() && halving == Halving::Native => include_str!("shaders/half_enable.wgsl"),
+            _ => "",
+        }
+    }
+
+    /// Which tensors are halves; `None` of what is no product.
+    fn halves(self) -> Option<Halves> {
+        match self {
+            Self::MatMul(halves) | Self::MatVec(halves) | Self::Parts(halves) => Some(halves),
+            Self::Cooperative(halves) | Self::Conv(halves) | Self::Depthwise(halves) => Some(halves),
+            Self::WinogradResult(halves) => Some(halves),
+            _ => None,
+        }
     }
 
     /// Where it computes; `None` where it needs no lane's arithmetic.
@@ -270,9 +269,8 @@ impl Shader {
         match self {
             Self::Pointwise(lane) | Self::Fold(lane) | Self::Product(lane) => Some(lane),
             Self::Arg(lane) | Self::Scatter(lane) | Self::Cumulate(lane) => Some(lane),
-            Self::MatMul | Self::MatVec | Self::Parts | Self::Cooperative => Some(Lane::F32),
-            Self::Conv | Self::Depthwise | Self::Recurrent => Some(Lane::F32),
-            _ => None,
+            Self::Recurrent => Some(Lane::F32),
+            _ => self.halves().map(|_| Lane::F32),
         }
     }
 
@@ -290,11 +288,29 @@ impl Shader {
         }
     }
 
-    /// The whole source for a family of devices.
-    pub fn source(self, family: Family) -> String {
+    /// The same of other tensors.
+    #[cfg(test)]
+    pub fn of_halves(self, halves: Halves) -> Self {
+        match self {
+            Self::MatMul(_) => Self::MatMul(halves),
+            Self::MatVec(_) => Self::MatVec(halves),
+            Self::Parts(_) => Self::Parts(halves),
+            Self::Cooperative(_) => Self::Cooperative(Halves { sides: true, ..halves }),
+            Self::Conv(_) => Self::Conv(halves),
+            Self::Depthwise(_) => Self::Depthwise(halves),
+            Self::WinogradResult(_) => Self::WinogradResult(halves),
+            other => other,
+        }
+    }
+
+    /// The whole source for a family of devices, and how they have halves.
+    pub fn source(self, family: Family, halving: Halving) -> String {
+        // Where there are matrices of them, there are halves.
+        let halving = if matches!(self, Self::Cooperative(_)) { Halving::Native } else { halving };
+        let halves = self.halves().map_or_else(String::new, |halves| halves.source(halving));
         let parts = [self.parts(), family.parts(self)].concat();
         let lane = self.lane().map_or_else(String::new, Lane::source);
-        [self.enables(), &lane, &parts.concat()].concat()
+        [self.enables(halving), &lane, &halves, &parts.concat()].concat()
     }
 }
 
@@ -315,7 +331,7 @@ impl Kernel {
 /// Compiled kernels of one device.
 pub struct Kernels {
     device: wgpu::Device,
-    family: Family,
+    choice: Choice,
     modules: Cells<Shader, wgpu::ShaderModule>,
     pipelines: Cells<Kernel, Arc<wgpu::ComputePipeline>>,
     stored: Option<Arc<Stored>>,
@@ -325,13 +341,13 @@ pub struct Kernels {
 pub const PIPELINES_MAX: usize = 1024;
 
 impl Kernels {
-    pub fn new(device: wgpu::Device, family: Family, stored: Option<Arc<Stored>>) -> Self {
-        Self { device, family, modules: Cells::new(usize::MAX), pipelines: Cells::new(PIPELINES_MAX), stored }
+    pub fn new(device: wgpu::Device, choice: Choice, stored: Option<Arc<Stored>>) -> Self {
+        Self { device, choice, modules: Cells::new(usize::MAX), pipelines: Cells::new(PIPELINES_MAX), stored }
     }
 
-    /// Those of another family, on the same device.
-    pub fn of(&self, family: Family) -> Self {
-        Self::new(self.device.clone(), family, self.stored.clone())
+    /// Others, on the same device.
+    pub fn of(&self, choice: Choice) -> Self {
+        Self::new(self.device.clone(), choice, self.stored.clone())
     }
 
     /// The pipeline of a kernel; compiles it the first time.
@@ -363,7 +379,7 @@ impl Kernels {
         let make = || {
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&format!("{shader:?}")),
-                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source(self.family))),
+                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source(self.choice.family, self.choice.halving))),
             })
         };
         self.modules.get(&shader, make)

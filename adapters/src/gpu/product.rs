@@ -3,6 +3,7 @@
 use super::{
     chain::{Chain, Link, With, strides},
     draft::Dispatch,
+    halving::Halves,
     kernels::{Kernel, Shader},
     planner::{Placed, grid},
 };
@@ -17,12 +18,14 @@ const DIVIDE: u32 = 5;
 /// A kernel that ends with `epilogue.wgsl`.
 #[derive(Clone)]
 pub struct Product {
-    pub shader: Shader,
+    /// Of those tensors that are halves.
+    pub shader: fn(Halves) -> Shader,
     pub constants: Vec<(&'static str, u32)>,
     /// Those before the epilogue's.
     pub parameters: Vec<u32>,
     pub a: Placed,
-    pub b: Placed,
+    /// `None` where one tensor has all that is added up.
+    pub b: Option<Placed>,
     pub y: Placed,
     pub groups: [u32; 3],
     pub epilogue: Epilogue,
@@ -51,10 +54,11 @@ pub struct Bias {
 
 impl Product {
     /// What is read, in the order of the bindings.
-    pub fn operands(&self) -> [&Placed; 4] {
+    pub fn operands(&self) -> impl Iterator<Item = &Placed> {
         let Epilogue { bias, before, after, .. } = &self.epilogue;
         let bias = bias.as_ref().map_or(&self.a, |bias| &bias.tensor);
-        [&self.a, &self.b, bias, before.as_ref().or(after.as_ref()).unwrap_or(&self.a)]
+        let residual = before.as_ref().or(after.as_ref()).unwrap_or(&self.a);
+        [&self.a].into_iter().chain(&self.b).chain([bias, residual])
     }
 
     /// The product of which `partial` holds so many parts one after the other, and what adds them up.
@@ -69,7 +73,7 @@ impl Product {
             constants: Vec::new(),
             parameters: [count, rows, columns, parts].map(|value| value as u32).to_vec(),
             a: partial.clone(),
-            b: partial.clone(),
+            b: Some(partial.clone()),
             groups: grid(count),
             ..self.clone()
         };
@@ -78,10 +82,14 @@ impl Product {
 
     /// The product with a chain after it; `None` where the epilogue has no room.
     pub fn then(&self, chain: &Chain) -> Option<Self> {
-        let fits = chain.x.same(&self.y) && chain.y.spec == self.y.spec && self.y.spec.element == Element::Fp32;
+        let fits = chain.x.same(&self.y) && chain.y.spec.shape == self.y.spec.shape && chain.rounding.is_empty();
         let mut longer = fits.then(|| self.clone())?;
-        for link in &chain.links {
-            longer.epilogue.take(link, &self.y)?;
+        match (self.y.spec.element, chain.y.spec.element) {
+            (Element::Fp32, Element::Fp16) if chain.links.is_empty() => longer.epilogue.can_halve().then_some(())?,
+            (Element::Fp32, Element::Fp32) | (Element::Fp16, Element::Fp16) => {
+                chain.links.iter().try_for_each(|link| longer.epilogue.take(link, &self.y))?;
+            }
+            _ => return None,
         }
         longer.y = chain.y.clone();
         Some(longer)
@@ -94,9 +102,9 @@ impl Product {
         let mut constants = self.constants.clone();
         constants.extend(self.epilogue.constants());
         Dispatch {
-            kernel: Kernel::new(self.shader, constants),
+            kernel: Kernel::new((self.shader)(Halves::of(self.a.spec.element, self.y.spec.element)), constants),
             parameters,
-            reads: self.operands().map(|operand| operand.storage).to_vec(),
+            reads: self.operands().map(|operand| operand.storage).collect(),
             write: self.y.storage,
             groups: self.groups,
         }
@@ -119,7 +127,7 @@ impl Epilogue {
             return None;
         }
         match &link.with {
-            With::Number(number) if self.is_bare() && matches!(link.code, MULTIPLY | DIVIDE) => {
+            With::Number(number) if self.scales(y) && matches!(link.code, MULTIPLY | DIVIDE) => {
                 self.scale *= if link.code == MULTIPLY { *number } else { 1.0 / number };
                 Some(())
             }
@@ -132,6 +140,16 @@ impl Epilogue {
                 Some(())
             }
         }
+    }
+
+    /// Whether sums can be scaled once more; halves are rounded before.
+    fn scales(&self, y: &Placed) -> bool {
+        self.is_bare() && y.spec.element == Element::Fp32
+    }
+
+    /// Whether the result can be halves, which round after each step from now on and lie by whole quads.
+    fn can_halve(&self) -> bool {
+        self.before.is_none() && self.links.is_empty() && self.after.is_none() && self.run().is_multiple_of(4)
     }
 
     /// Whether sums are only scaled.

@@ -2,7 +2,6 @@
 
 use super::{
     device::{Wanted, adapters, describe, fits},
-    family::Family,
     tuning::{self, Choice},
 };
 use burst_host::{mechanisms::cache::Cache, ports::Device};
@@ -44,7 +43,7 @@ fn look(adapter: &wgpu::Adapter, cache: Option<&Cache>) -> Survey {
         limits: limits(&adapter.limits()),
         kernels: match cache.and_then(|cache| tuning::kept(cache, &info, adapter.features())) {
             Some(choice) => format!("{choice}; the fastest that were measured"),
-            None => format!("{}; not measured yet", Choice::of(Family::of(&info, adapter.features()))),
+            None => format!("{}; not measured yet", Choice::fitting(&info, adapter.features())),
         },
     }
 }

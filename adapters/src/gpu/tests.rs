@@ -6,6 +6,7 @@ mod doubt;
 mod element;
 mod faults;
 mod fuse;
+mod halves;
 mod hostile;
 mod lacking;
 mod lavapipe;
@@ -30,10 +31,12 @@ mod stored;
 mod suppress;
 mod tall;
 mod tuning;
+mod winograd;
 
 use super::{
     Choice, GpuAccelerator, Options, Wanted,
     family::Family,
+    halving::{Halves, Halving},
     kernels::{Lane, Shader},
 };
 use crate::{
@@ -55,8 +58,12 @@ use std::{
 #[test]
 fn every_shader_is_valid() {
     let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
-    let every = |shader: Shader| Family::ALL.map(|family| (shader, shader.source(family)));
-    for (shader, source) in lanes.collect::<HashSet<_>>().into_iter().flat_map(every) {
+    let shaders = lanes.flat_map(|shader| Halves::ALL.map(|halves| shader.of_halves(halves)));
+    let every = |shader: Shader| {
+        let ways = Family::ALL.into_iter().flat_map(|family| Halving::ALL.map(|halving| (family, halving)));
+        ways.map(move |(family, halving)| shader.source(family, halving)).map(move |source| (shader, source))
+    };
+    for (shader, source) in shaders.collect::<HashSet<_>>().into_iter().flat_map(every).collect::<HashSet<_>>() {
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)));
         let mut validator = naga::valid::Validator::new(

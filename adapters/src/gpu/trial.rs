@@ -1,4 +1,4 @@
-//! Tries what a driver offers as an experiment, before anything depends on it.
+//! Tries what a driver need not do as we need it, before anything depends on it.
 
 use super::{
     device::Gpu,
@@ -22,6 +22,31 @@ pub async fn multiplies_halves(gpu: &Gpu) -> Result<bool, Fault> {
     let found = product(gpu, &memory, [([m, k], &a), ([k, n], &b)]).await?;
     let sum = |at: usize| (0..k).map(|step| a[at / n * k + step] * b[step * n + at % n]).sum::<f32>();
     Ok(found.len() == m * n && found.iter().enumerate().all(|(at, found)| found.to_f32() == sum(at)))
+}
+
+/// Pairs of halves whose sums and half sums lie in the middle of two halves, beyond the largest, or below the smallest that
+/// is normal.
+const SUMS: [[f32; 2]; 8] = [
+    [1.0, 1.0 / 2048.0],
+    [1.0 + 1.0 / 1024.0, 1.0 / 2048.0],
+    [65_504.0, 16.0],
+    [65_504.0, 15.0],
+    [1.0 / 16_777_216.0, 0.0],
+    [3.0 / 16_777_216.0, 0.0],
+    [1.0 / 16_384.0, 1.0 / 16_777_216.0],
+    [0.0, 0.0],
+];
+
+/// Whether sums that are stored as halves are rounded to nearest, ties to even.
+pub async fn rounds_halves(gpu: &Gpu) -> Result<bool, Fault> {
+    const FACTORS: [f32; 4] = [1.0, 0.5, -1.0, -0.5];
+    let a: Vec<f32> = SUMS.iter().flat_map(|[x, y]| [*x, *y, 0.0, 0.0]).collect();
+    let b = [FACTORS, FACTORS, [0.0; 4], [0.0; 4]].concat();
+    let memory = gpu.memory(&Ledger::new("trial", usize::MAX));
+    let found = product(gpu, &memory, [([SUMS.len(), 4], &a), ([4, 4], &b)]).await?;
+    let expected = SUMS.iter().flat_map(|[x, y]| FACTORS.map(|factor| f16::from_f32(factor * x + factor * y)));
+    // Of zeros the sign is not asked for.
+    Ok(found.into_iter().map(f16::to_f32).eq(expected.map(f16::to_f32)))
 }
 
 /// From -2 on, so that sums stay small.

@@ -8,6 +8,7 @@ use super::{
         product::{Bias, Epilogue, Product},
         tiling::{COLUMNS, Tiling},
     },
+    halves,
     matrix::{BY_ROWS, Matrices, ONE_BY_ONE, blocks},
     movement::permute,
     pointwise::{convert, padded, widened},
@@ -21,7 +22,7 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     if rank == 5 {
         return volume::conv(planner, node);
     }
-    let (x, w) = (widened(planner, node, node.input(0))?, widened(planner, node, node.input(1))?);
+    let [x, w] = halves::sides(planner, node)?;
     if w.extents().len() != rank {
         return Err(node.invalid("weights of another rank than the input"));
     }
@@ -39,22 +40,27 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     let mut extents = vec![n, c_out];
     extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
     let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
+    // A depthwise convolution reads its weights, which are few, one by one.
+    let w = if c == groups { convert(planner, node, &w, Element::Fp32)? } else { w };
     let convolution = Convolution { x: &x, w: &w, bias: bias.as_ref(), windows, groups, spec };
     let y = if c == groups { convolution.depthwise(planner)? } else { convolution.dense(planner, node)? };
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
-struct Convolution<'a> {
-    x: &'a Placed,
-    w: &'a Placed,
+/// A convolution of images, its tensors brought into form.
+pub struct Convolution<'a> {
+    pub x: &'a Placed,
+    pub w: &'a Placed,
     bias: Option<&'a Placed>,
-    windows: Windows,
-    groups: usize,
-    spec: Spec,
+    pub windows: Windows,
+    pub groups: usize,
+    /// Of the result.
+    pub spec: Spec,
 }
 
 impl Convolution<'_> {
-    fn sizes(&self) -> [usize; 4] {
+    /// Batch, channels, rows and columns.
+    pub fn sizes(&self) -> [usize; 4] {
         match *self.x.extents() {
             [n, c, h, w] => [n, c, h, w],
             [n, c, w] => [n, c, 1, w],
@@ -70,12 +76,12 @@ impl Convolution<'_> {
         pairs.into_iter().flatten().map(|&value| value as u32).collect()
     }
 
-    fn epilogue(&self) -> Epilogue {
+    pub fn epilogue(&self) -> Epilogue {
         let bias = self.bias.map(|bias| Bias { tensor: bias.clone(), scale: 1.0, steps: [0, 1] });
         Epilogue { bias, ..Epilogue::new(false, [self.pixels(), self.spec.shape.extents()[1]]) }
     }
 
-    fn pixels(&self) -> usize {
+    pub fn pixels(&self) -> usize {
         self.windows.output.iter().product()
     }
 
@@ -87,7 +93,7 @@ impl Convolution<'_> {
         parameters.extend(self.geometry());
         let constants = vec![("ALIGNED", u32::from(self.aligned()))];
         let y = planner.temporary(self.spec.clone())?;
-        let (a, b, groups, epilogue) = (self.x.clone(), self.w.clone(), grid(count), self.epilogue());
+        let (a, b, groups, epilogue) = (self.x.clone(), Some(self.w.clone()), grid(count), self.epilogue());
         let shader = Shader::Depthwise;
         planner.multiply(Product { shader, constants, parameters, a, b, y, groups, epilogue }, 1)
     }
@@ -104,6 +110,9 @@ impl Convolution<'_> {
         let [n, c, ..] = self.sizes();
         let (c_in, c_out) = (c / self.groups, self.spec.shape.extents()[1] / self.groups);
         let taps: usize = self.windows.kernel.iter().product();
+        if self.suits_winograd(planner) {
+            return self.winograd(planner, node);
+        }
         if n * self.groups > 65_535 {
             return Err(node.unsupported("a convolution of that size"));
         }
@@ -123,7 +132,7 @@ impl Convolution<'_> {
         }
         let y = planner.temporary(self.spec.clone())?;
         let (a, groups, epilogue) = (self.x.clone(), tiling.groups(), self.epilogue());
-        let product = Product { shader: Shader::Conv, constants, parameters, a, b, y, groups, epilogue };
+        let product = Product { shader: Shader::Conv, constants, parameters, a, b: Some(b), y, groups, epilogue };
         planner.multiply(product, tiling.parts)
     }
 

@@ -1,9 +1,9 @@
-//! Products of halves where the device multiplies small matrices as one; their sums are floats.
+//! Products of halves; their sums are floats. Small matrices are multiplied as one where the device does that.
 
 use super::{
     super::{
         kernels::Shader,
-        planner::{Halt, Node, Placed, Planner, Value},
+        planner::{Halt, Node, Placed, Planner},
         product::{Epilogue, Product},
     },
     matrix::strides_of,
@@ -16,23 +16,26 @@ const TILE: usize = 128;
 /// Fewer rows leave most of a tile empty.
 const ROWS_MIN: usize = 16;
 
-/// Both sides of a product: as they are where they are halves that the device multiplies, else as floats.
-pub fn sides(planner: &mut Planner, node: &Node<'_>, turned: bool) -> Result<[Placed; 2], Halt> {
-    let kept = planner.target.cooperates() && !turned && [0, 1].into_iter().all(|index| by_quads(node.input(index)));
-    let rows = node.spec(0)?.shape.extents().iter().rev().nth(1).copied().unwrap_or(0);
-    let mut side = |index| match kept && rows >= ROWS_MIN {
+/// Both sides of a product: as they are where both are halves, else as floats.
+pub fn sides(planner: &mut Planner, node: &Node<'_>) -> Result<[Placed; 2], Halt> {
+    let halves = node.spec(0)?.element == Element::Fp16 && node.spec(1)?.element == Element::Fp16;
+    let mut side = |index| match halves {
         true => planner.place(node.input(index)),
         false => widened(planner, node, node.input(index)),
     };
     Ok([side(0)?, side(1)?])
 }
 
-/// Whether a value is matrices of halves whose rows and columns are quads.
-fn by_quads(value: &Value) -> bool {
-    value.spec().is_some_and(|spec| {
-        let [.., rows, columns] = spec.shape.extents() else { return false };
-        spec.element == Element::Fp16 && columns.is_multiple_of(4) && rows.is_multiple_of(4)
-    })
+/// Whether the device multiplies such matrices as small ones of halves.
+pub fn cooperate(planner: &Planner, [a, b]: [&Placed; 2]) -> bool {
+    let rows = a.extents().iter().rev().nth(1).copied().unwrap_or(0);
+    planner.target.cooperates() && rows >= ROWS_MIN && by_quads(a) && by_quads(b)
+}
+
+/// Whether they are matrices of halves whose rows and columns are quads.
+fn by_quads(x: &Placed) -> bool {
+    let [.., rows, columns] = x.extents() else { return false };
+    x.spec.element == Element::Fp16 && columns.is_multiple_of(4) && rows.is_multiple_of(4)
 }
 
 /// y = a·b, batched, and the epilogue.
@@ -50,6 +53,7 @@ pub fn multiply(
         parameters.extend(&axes[2..]);
     }
     let groups = [m.div_ceil(TILE), n.div_ceil(TILE), batch.iter().product()].map(|count| count as u32);
-    let (shader, constants, a, b) = (Shader::Cooperative, Vec::new(), a.clone(), b.clone());
+    let (constants, a, b) = (Vec::new(), a.clone(), Some(b.clone()));
+    let shader = Shader::Cooperative;
     planner.multiply(Product { shader, constants, parameters, a, b, y, groups, epilogue }, 1)
 }

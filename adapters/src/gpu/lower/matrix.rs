@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        halving::Halves,
         kernels::Shader,
         planner::{Halt, Node, Placed, Planner, Value},
         product::{Bias, Epilogue, Product},
@@ -34,7 +35,7 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     if let Some(outputs) = tall::matmul(planner, node)? {
         return Ok(outputs);
     }
-    let [a, b] = halves::sides(planner, node, false)?;
+    let [a, b] = halves::sides(planner, node)?;
     let (a_rank, b_rank) = (a.extents().len(), b.extents().len());
     if a_rank == 0 || b_rank == 0 {
         return Err(node.invalid("a scalar"));
@@ -60,7 +61,7 @@ pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
         return Ok(outputs);
     }
     let element = node.spec(0)?.element;
-    let [a, b] = halves::sides(planner, node, node.int("transA", 0) == 1)?;
+    let [a, b] = halves::sides(planner, node)?;
     let c = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
     let factors = Factors {
         a: &a,
@@ -98,7 +99,7 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, factors: Factors<'_>) -> Res
     let mut extents = batch.extents().to_vec();
     extents.extend([m, n]);
     let y = planner.temporary(Spec { element: Element::Fp32, shape: node.shape(extents)? })?;
-    if a.spec.element == Element::Fp16 {
+    if !a_transposed && halves::cooperate(planner, [a, b]) {
         let b = if b_transposed { turned(planner, node, b)? } else { b.clone() };
         return halves::multiply(planner, [a, &b], [m, n, k], y, epilogue);
     }
@@ -154,7 +155,7 @@ impl Matrices {
         epilogue: Epilogue,
     ) -> Result<Placed, Halt> {
         let target = planner.target;
-        let (shader, tiling) = if self.sizes[0] <= VECTORS_MAX && epilogue.by_rows {
+        let (shader, tiling): (fn(Halves) -> Shader, _) = if self.sizes[0] <= VECTORS_MAX && epilogue.by_rows {
             (Shader::MatVec, Tiling::of_rows(&target, self.sizes, self.batch))
         } else {
             (Shader::MatMul, Tiling::of(&target, self.sizes, self.batch))
@@ -167,7 +168,7 @@ impl Matrices {
         }
         let mut constants = vec![("READS", self.reads)];
         constants.extend(tiling.constants());
-        let (a, b, groups) = (a.clone(), b.clone(), tiling.groups());
+        let (a, b, groups) = (a.clone(), Some(b.clone()), tiling.groups());
         planner.multiply(Product { shader, constants, parameters, a, b, y, groups, epilogue }, tiling.parts)
     }
 }

@@ -54,6 +54,7 @@ mod unique;
 mod unpool;
 mod volume;
 mod windows;
+mod winograd;
 
 pub use attention::written_out as written_out_attention;
 pub use gather::index_words;

@@ -7,6 +7,7 @@ use super::{
     element::is_float,
 };
 use burst_host::nouns::Element;
+use half::f16;
 
 /// Numbers of the operators in the shaders; what a reader finds in `lane_f32.wgsl`.
 pub mod code {
@@ -162,6 +163,9 @@ fn fold_inputs(planner: &mut Planner, node: &Node<'_>, code: u32) -> Result<Plac
 /// A tensor and a number, which needs no memory.
 fn with_number(planner: &mut Planner, node: &Node<'_>, code: u32) -> Result<Option<Placed>, Halt> {
     let [a, b] = node.inputs.as_slice() else { return Ok(None) };
+    if a.spec().map(|spec| spec.element) != b.spec().map(|spec| spec.element) {
+        return Ok(None);
+    }
     let (x, link) = match (number(a), number(b)) {
         (_, Some((number, rank))) if fits(a, rank) => (a, Some(Link::number(code, number))),
         (Some((number, rank)), _) if fits(b, rank) => (b, Link::number(code, number).reversed()),
@@ -173,16 +177,22 @@ fn with_number(planner: &mut Planner, node: &Node<'_>, code: u32) -> Result<Opti
     chain(planner, node, &x, &[link], result).map(Some)
 }
 
-/// A known f32 and its rank.
-pub fn number(value: &Value) -> Option<(f32, usize)> {
+/// A known float, of a word or half of one, and its rank.
+fn number(value: &Value) -> Option<(f32, usize)> {
     let Value::Known(tensor) = value else { return None };
-    let &[number] = tensor.to_vec::<f32>()?.as_slice() else { return None };
+    let numbers = match tensor.spec().element {
+        Element::Fp32 => tensor.to_vec::<f32>()?,
+        Element::Fp16 => tensor.to_vec::<f16>()?.into_iter().map(f16::to_f32).collect(),
+        _ => return None,
+    };
+    let &[number] = numbers.as_slice() else { return None };
     Some((number, tensor.spec().shape.extents().len()))
 }
 
 /// Whether a number of that rank leaves the shape as it is.
 fn fits(x: &Value, rank: usize) -> bool {
-    let fits = |spec: &burst_host::nouns::Spec| spec.element == Element::Fp32 && spec.shape.extents().len() >= rank;
+    let float = |element| matches!(element, Element::Fp32 | Element::Fp16);
+    let fits = |spec: &burst_host::nouns::Spec| float(spec.element) && spec.shape.extents().len() >= rank;
     x.spec().is_some_and(fits)
 }
 

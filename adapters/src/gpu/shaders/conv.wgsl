@@ -17,11 +17,11 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Quad>;
+@group(0) @binding(2) var<storage, read> weights: array<Quad>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Made>;
+@group(0) @binding(5) var<storage, read_write> y: array<Made>;
 
 // Where four pixels' windows begin; pixels beyond the last are the last again: a subgroup stays together.
 struct Corners {
@@ -52,5 +52,5 @@ fn under_tap(corners: Corners, tap: u32) -> Under {
 }
 
 fn values_at(at: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
-    return select(vec4(0.0), vec4(x[at.x], x[at.y], x[at.z], x[at.w]), inside);
+    return select(vec4(0.0), vec4(of_a(at.x), of_a(at.y), of_a(at.z), of_a(at.w)), inside);
 }

@@ -50,5 +50,5 @@ fn pixels_at(start: u32, corners: Corners, step: u32) -> vec4<f32> {
 // Four output channels of four steps.
 fn columns_at(start: u32, column: u32, step: u32) -> mat4x4<f32> {
     let at = start + column / 32u * parameters.block_quads + column % 32u / 4u + step * 8u;
-    return mat4x4(weights[at], weights[at + 8u], weights[at + 16u], weights[at + 24u]);
+    return mat4x4(wide(weights[at]), wide(weights[at + 8u]), wide(weights[at + 16u]), wide(weights[at + 24u]));
 }

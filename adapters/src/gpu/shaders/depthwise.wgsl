@@ -13,15 +13,11 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Quad>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
-
-fn of_x(at: u32) -> f32 {
-    return x[at / 4u][at % 4u];
-}
+@group(0) @binding(4) var<storage, read> residual: array<Made>;
+@group(0) @binding(5) var<storage, read_write> y: array<Made>;
 
 // Quads of a row of the input, zeros beside it.
 fn quad(line: u32, column: i32) -> vec4<f32> {
@@ -29,7 +25,7 @@ fn quad(line: u32, column: i32) -> vec4<f32> {
     if column < 0 || column >= i32(window.w_in) {
         return vec4(0.0);
     }
-    return x[(line + u32(column)) / 4u];
+    return wide(a[(line + u32(column)) / 4u]);
 }
 
 // Four neighbours, so many places from the middle quad's.
@@ -81,7 +77,7 @@ fn one_by_one(input: u32, channel: u32, pixel: u32) -> vec4<f32> {
         let columns = left + vec4(i32(tap % window.kw * window.dilation_w));
         let inside = (rows >= vec4(0)) & (rows < vec4(i32(window.h_in))) & (columns >= vec4(0)) & (columns < vec4(i32(window.w_in)));
         let at = input + select(vec4(0u), vec4<u32>(rows * i32(window.w_in) + columns), inside);
-        let values = select(vec4(0.0), vec4(of_x(at.x), of_x(at.y), of_x(at.z), of_x(at.w)), inside);
+        let values = select(vec4(0.0), vec4(of_a(at.x), of_a(at.y), of_a(at.z), of_a(at.w)), inside);
         sum += values * weights[channel * taps + tap];
     }
     return sum;

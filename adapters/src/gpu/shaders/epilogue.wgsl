@@ -1,4 +1,5 @@
-// What is done to the sums of a product on their way to memory: y = links(scale · sums + bias + before) + after.
+// What is done to the sums of a product on their way to memory: y = links(scale · sums + bias + before) + after. Each
+// operator after the product's own bias is a step, which rounds where the result is halves.
 
 // 0 none, 1 one a column, 2 by steps along both.
 override BIAS: u32 = 0u;
@@ -27,7 +28,7 @@ fn linked(x: f32, index: u32, code: u32) -> f32 {
     }
     let number = 3u * index;
     let numbers = &parameters.epilogue.numbers;
-    return apply(code, x, (*numbers)[number], (*numbers)[number + 1u], (*numbers)[number + 2u]);
+    return stepped(apply(code, x, (*numbers)[number], (*numbers)[number + 1u], (*numbers)[number + 2u]));
 }
 
 fn all_links(x: f32) -> f32 {
@@ -48,15 +49,8 @@ fn biases(row: u32, column: u32) -> vec4<f32> {
     return vec4(bias_at(row, column), bias_at(row + 1u, column), bias_at(row + 2u, column), bias_at(row + 3u, column));
 }
 
-// Four of the residual's numbers, of which some may lie beyond an edge and are not used.
-fn residuals(at: u32) -> vec4<f32> {
-    if QUADS {
-        return residual[at / 4u];
-    }
-    let next = at + 1u;
-    let third = at + 2u;
-    let last = at + 3u;
-    return vec4(residual[at / 4u][at % 4u], residual[next / 4u][next % 4u], residual[third / 4u][third % 4u], residual[last / 4u][last % 4u]);
+fn all_stepped(x: vec4<f32>) -> vec4<f32> {
+    return vec4(stepped(x.x), stepped(x.y), stepped(x.z), stepped(x.w));
 }
 
 // Stores four sums that lie one after the other, as far as they are inside.
@@ -69,8 +63,11 @@ fn finish(start: u32, row: u32, column: u32, rows: u32, columns: u32, sum: vec4<
     if BIAS != 0u {
         x += parameters.epilogue.bias_scale * biases(row, column);
     }
+    if RESIDUAL != 0u || LINKS != 0u {
+        x = all_stepped(x);
+    }
     if RESIDUAL == 1u {
-        x += residuals(at);
+        x = all_stepped(x + residuals(at));
     }
     if LINKS != 0u {
         x = vec4(all_links(x.x), all_links(x.y), all_links(x.z), all_links(x.w));
@@ -78,14 +75,7 @@ fn finish(start: u32, row: u32, column: u32, rows: u32, columns: u32, sum: vec4<
     if RESIDUAL == 2u {
         x += residuals(at);
     }
-    if QUADS {
-        y[at / 4u] = x;
-        return;
-    }
-    let inside = select(rows - row, columns - column, BY_ROWS);
-    for (var i = 0u; i < min(inside, 4u); i++) {
-        y[(at + i) / 4u][(at + i) % 4u] = x[i];
-    }
+    put(at, x, select(rows - row, columns - column, BY_ROWS));
 }
 
 fn quad_of(quads: mat4x4<f32>, index: u32) -> vec4<f32> {

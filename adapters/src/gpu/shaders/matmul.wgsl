@@ -24,11 +24,11 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Quad>;
+@group(0) @binding(2) var<storage, read> weights: array<Quad>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Made>;
+@group(0) @binding(5) var<storage, read_write> y: array<Made>;
 
 fn batch_offsets(batch: u32) -> vec2<u32> {
     var left = batch;
@@ -40,8 +40,4 @@ fn batch_offsets(batch: u32) -> vec2<u32> {
         left /= extent;
     }
     return offsets;
-}
-
-fn of_a(at: u32) -> f32 {
-    return a[at / 4u][at % 4u];
 }

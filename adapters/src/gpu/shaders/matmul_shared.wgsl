@@ -17,12 +17,12 @@ fn rows_at(start: u32, row: u32, step: u32) -> mat4x4<f32> {
     switch READS {
         case 0u: {
             let at = (own + vec4(step)) / 4u;
-            return transpose(mat4x4(a[at.x], a[at.y], a[at.z], a[at.w]));
+            return transpose(mat4x4(wide(a[at.x]), wide(a[at.y]), wide(a[at.z]), wide(a[at.w])));
         }
         case 1u: {
             let at = (start + min(row, parameters.m - 4u) + step * parameters.a_step) / 4u;
             let next = parameters.a_step / 4u;
-            return mat4x4(a[at], a[at + next], a[at + 2u * next], a[at + 3u * next]);
+            return mat4x4(wide(a[at]), wide(a[at + next]), wide(a[at + 2u * next]), wide(a[at + 3u * next]));
         }
         default: {
             let at = own + vec4(step * parameters.a_step);
@@ -40,5 +40,5 @@ fn rows_of(at: vec4<u32>) -> vec4<f32> {
 fn columns_at(start: u32, column: u32, step: u32) -> mat4x4<f32> {
     let next = parameters.b_step;
     let at = start + column / 32u * parameters.b_block + column % 32u / 4u + step * next;
-    return mat4x4(weights[at], weights[at + next], weights[at + 2u * next], weights[at + 3u * next]);
+    return mat4x4(wide(weights[at]), wide(weights[at + next]), wide(weights[at + 2u * next]), wide(weights[at + 3u * next]));
 }

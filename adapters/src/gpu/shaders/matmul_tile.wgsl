@@ -9,7 +9,7 @@ fn by_steps(start: u32, row: u32, first: u32, lane: u32) {
     let rows = (start + rows_of(row) * parameters.a_row) / 4u;
     var quad = first;
     for (var k = 0u; k < parameters.k / 4u; k++) {
-        let x = transpose(mat4x4(a[rows.x + k], a[rows.y + k], a[rows.z + k], a[rows.w + k]));
+        let x = transpose(mat4x4(wide(a[rows.x + k]), wide(a[rows.y + k]), wide(a[rows.z + k]), wide(a[rows.w + k])));
         accumulate(x[0], quad, lane);
         accumulate(x[1], quad + parameters.b_step, lane);
         accumulate(x[2], quad + 2u * parameters.b_step, lane);
@@ -22,7 +22,7 @@ fn by_rows(start: u32, row: u32, first: u32, lane: u32) {
     var at = (start + min(row, parameters.m - 4u)) / 4u;
     var quad = first;
     for (var k = 0u; k < parameters.k; k++) {
-        accumulate(a[at], quad, lane);
+        accumulate(wide(a[at]), quad, lane);
         at += parameters.a_step / 4u;
         quad += parameters.b_step;
     }

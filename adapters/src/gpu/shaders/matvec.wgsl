@@ -4,9 +4,10 @@ fn by_fours(start: u32, first: u32, slice: u32, end: u32) -> vec4<f32> {
     var sum = vec4(0.0);
     let next = parameters.b_step;
     for (var k = 4u * slice; k < end; k += 4u * SLICES) {
-        let x = a[(start + k) / 4u];
+        let x = wide(a[(start + k) / 4u]);
         let at = first + k * next;
-        sum += x.x * weights[at] + x.y * weights[at + next] + x.z * weights[at + 2u * next] + x.w * weights[at + 3u * next];
+        sum += x.x * wide(weights[at]) + x.y * wide(weights[at + next]);
+        sum += x.z * wide(weights[at + 2u * next]) + x.w * wide(weights[at + 3u * next]);
     }
     return sum;
 }
@@ -14,7 +15,7 @@ fn by_fours(start: u32, first: u32, slice: u32, end: u32) -> vec4<f32> {
 fn one_by_one(start: u32, first: u32, slice: u32, end: u32) -> vec4<f32> {
     var sum = vec4(0.0);
     for (var k = slice; k < end; k += SLICES) {
-        sum += of_a(start + k * parameters.a_step) * weights[first + k * parameters.b_step];
+        sum += of_a(start + k * parameters.a_step) * wide(weights[first + k * parameters.b_step]);
     }
     return sum;
 }

@@ -10,15 +10,15 @@ struct Parameters {
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
 // The parts, as quads and one by one.
-@group(0) @binding(1) var<storage, read> quads: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Quad>;
 @group(0) @binding(2) var<storage, read> singles: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Made>;
+@group(0) @binding(5) var<storage, read_write> y: array<Made>;
 
 fn four(at: u32) -> vec4<f32> {
     if QUADS {
-        return quads[at / 4u];
+        return wide(a[at / 4u]);
     }
     return vec4(singles[at], singles[at + 1u], singles[at + 2u], singles[at + 3u]);
 }

@@ -13,8 +13,9 @@ override A_DENSE: bool = true;
 override B_DENSE: bool = false;
 override C_DENSE: bool = false;
 override D_DENSE: bool = false;
-// Whether every element is a word: dense operands and the result then come and go by fours.
-override WORDS: bool = false;
+// Elements of four words where all are words or all are halves: dense operands and the result then come and go by as
+// many; 0 otherwise.
+override QUAD: u32 = 0u;
 // How many axes are walked; the others have one place.
 override AXES: u32 = RANK;
 // The chain: what is done, and with which operand (0 to 3; 4: the number in the parameters).
@@ -48,7 +49,7 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read> d: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<u32>>;
 
-// Where every element is a word, those of dense operands that are in hand.
+// Four words of dense operands that are in hand.
 var<private> quad_a: vec4<u32>;
 var<private> quad_b: vec4<u32>;
 var<private> quad_c: vec4<u32>;
@@ -100,8 +101,8 @@ fn strided(operand: u32, index: u32) -> u32 {
 }
 
 fn element_at(operand: u32, element: u32, dense: bool, at: u32) -> Lane {
-    if WORDS && dense {
-        return decode(element, in_hand(operand)[at % 4u], 0u, at);
+    if QUAD != 0u && dense {
+        return decode(element, in_hand(operand)[at * 4u / max(QUAD, 1u) % 4u], 0u, at);
     }
     var index = at;
     if !dense {
@@ -143,12 +144,13 @@ fn chain(at: u32) -> Lane {
     return link(x, 5u, OP5, WITH5, at);
 }
 
-fn by_words(quad: u32) {
+fn by_quads(quad: u32) {
     load(quad);
     var made = vec4(0u);
-    for (var step = 0u; step < 4u; step++) {
-        let x = chain(min(4u * quad + step, parameters.count - 1u));
-        made = select(made, vec4(encode(Y, x, 0u)), vec4(0u, 1u, 2u, 3u) == vec4(step));
+    for (var step = 0u; step < QUAD; step++) {
+        let x = chain(min(QUAD * quad + step, parameters.count - 1u));
+        let own = vec4(0u, 1u, 2u, 3u) == vec4(step * 4u / max(QUAD, 1u));
+        made |= select(vec4(0u), vec4(encode(Y, x, step)), own);
     }
     y[quad] = made;
 }
@@ -185,9 +187,10 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let all = groups.x * groups.y * GROUP;
-    for (var quad = place_in_grid(group, groups, local); quad < (parameters.count + 3u) / 4u; quad += all) {
-        if WORDS {
-            by_words(quad);
+    let each = select(QUAD, 4u, QUAD == 0u);
+    for (var quad = place_in_grid(group, groups, local); quad < (parameters.count + each - 1u) / each; quad += all) {
+        if QUAD != 0u {
+            by_quads(quad);
         } else {
             one_by_one(4u * quad);
         }

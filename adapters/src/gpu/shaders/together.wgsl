@@ -1,6 +1,6 @@
 // The eight invocations of a subgroup load one quad each of a step's 32 weights, and tell one another.
 fn accumulate(x: vec4<f32>, quad: u32, lane: u32) {
-    let own = weights[quad + lane];
+    let own = wide(weights[quad + lane]);
     sums0 += outer(x, subgroupBroadcast(own, 0u));
     sums1 += outer(x, subgroupBroadcast(own, 1u));
     sums2 += outer(x, subgroupBroadcast(own, 2u));

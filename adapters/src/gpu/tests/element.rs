@@ -1,6 +1,6 @@
 //! Arithmetic and conversions of elements that few models have, beside that of this machine.
 
-use super::{compute, open};
+use super::{check, compute, floats, open};
 use crate::conformance::Sketch;
 use burst_host::{
     nouns::{Attribute, Element, Narrow, Tensor},
@@ -51,6 +51,17 @@ async fn what_doubles_lack_is_refused_by_name() {
         let fault = gpu.load(&sketch.graph()).await.err().unwrap().to_string();
         assert!(fault.contains(kind) && fault.contains("FP64"), "{fault}");
     }
+}
+
+/// Known operands of a word are numbers of the kernel only where they are floats.
+#[tokio::test]
+async fn known_integers_are_no_floats() {
+    let ints = |values: &[i32]| Tensor::from_slice(Element::I32, [values.len()], values).unwrap();
+    let one = |value: i32| Tensor::from_slice(Element::I32, [], &[value]).unwrap();
+    let inputs = [("x", ints(&[-5, 2, 9])), ("clow", one(0)), ("chigh", one(5))];
+    check("bounds", "Clip", 13, &[], &inputs, &[ints(&[0, 2, 5])]).await;
+    let inputs = [("x", floats(&[3], &[-1.5, 2.0, 3.0])), ("cpower", one(2))];
+    check("a power", "Pow", 15, &[], &inputs, &[floats(&[3], &[2.25, 4.0, 9.0])]).await;
 }
 
 /// Rounding a double to a half in two steps would be wrong next to the middle of two halves.

@@ -76,7 +76,7 @@ fn matrices() {
 /// Extents whose steps are shared out in parts, whose rows are multiplied one by one, and whose tiles are the largest.
 #[test]
 fn deep_and_large_matrices() {
-    let large = Lavapipe::with(Choice { family: Family::Shared, tile: 128 });
+    let large = Lavapipe::with(Choice { tile: 128, ..Choice::of(Family::Shared) });
     let families: Vec<_> = Lavapipe::families().into_iter().chain(large).collect();
     for [m, k, n] in [[5, 1500, 37], [1, 1536, 40], [1, 1201, 33], [70, 2048, 68], [1409, 24, 1420], [3, 0, 5]] {
         let (a, b, c) = (random_numbers(m * k, 1), random_numbers(k * n, 2), random_numbers(n, 3));

@@ -1,7 +1,7 @@
 //! Which kernels are the fastest is measured once and kept; what does not hold is measured again.
 
 use super::super::{Options, device, entry::Entry, trial, tuning::Choice};
-use crate::gpu::{Family, GpuAccelerator, Wanted};
+use crate::gpu::{Family, GpuAccelerator, Halving, Wanted};
 use burst_host::mechanisms::cache::Cache;
 use std::{
     fs,
@@ -47,7 +47,9 @@ async fn what_does_not_hold_is_measured_again() {
     let (directory, info) = (tempfile::tempdir().unwrap(), info().await);
     let holds = || {
         let kept = entry(directory.path(), &info).get();
-        [Family::Apart, Family::Together].map(Choice::of).iter().any(|one| kept == Some(one.to_string().into_bytes()))
+        let families = [Family::Apart, Family::Together].map(Choice::of);
+        let mut every = families.iter().flat_map(|one| [true, false].map(|winograd| Choice { winograd, ..*one }));
+        every.any(|one| kept == Some(one.to_string().into_bytes()))
     };
     opened(directory.path()).await;
     let path = file(directory.path());
@@ -78,5 +80,17 @@ async fn halves_are_multiplied_rightly() {
         let options = Options { kernels: Some(Choice::of(family)), ..Options::default() };
         let gpu = device::Gpu::open(&Wanted::Named("llvmpipe".into()), &options).await.unwrap();
         assert_eq!(trial::multiplies_halves(&gpu).await, Ok(true), "{}", family.name());
+    }
+}
+
+/// What decides whether halves are native holds for both ways to have them.
+#[tokio::test]
+async fn halves_are_rounded_rightly() {
+    let Some(_) = super::open("llvmpipe").await else { return };
+    for halving in Halving::ALL {
+        let options = Options { kernels: Some(Choice { halving, ..Choice::of(Family::Apart) }), ..Options::default() };
+        let gpu = device::Gpu::open(&Wanted::Named("llvmpipe".into()), &options).await.unwrap();
+        assert_eq!(gpu.target.choice.halving, halving);
+        assert_eq!(trial::rounds_halves(&gpu).await, Ok(true), "{halving:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! Attention: one pass over the keys, and the matrix of scores for who asks to see it.
 
 mod bounds;
+mod cut;
 mod sequence;
 
 use super::{
     super::{
-        iterations::ITERATIONS_MAX,
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
@@ -14,15 +14,8 @@ use super::{
 };
 use bounds::Bounds;
 use burst_host::nouns::{Attribute, Element, Op, Spec};
+use cut::Cut;
 use sequence::{Sequence, split, steps};
-
-/// Rows and keys that an invocation takes at a time.
-const TILE_ROWS: usize = 4;
-const TILE_KEYS: usize = 4;
-
-/// Below so many invocations the keys are parted, down to so many keys a part.
-const INVOCATIONS_MIN: usize = 512;
-const PART_MIN: usize = 128;
 
 /// ONNX's numbers for FP64, and for scores that became weights.
 const DOUBLE: i64 = 11;
@@ -118,9 +111,6 @@ impl Attention {
         if !batches || !shared || query.width != key.width || key.places != value.places {
             return Err(node.invalid("queries, keys and values do not fit"));
         }
-        if self.lists() > 65_535 || self.tiles() > 65_535 || self.patience() == 0 {
-            return Err(node.unsupported("heads, queries or values of that size"));
-        }
         Ok(())
     }
 
@@ -129,25 +119,13 @@ impl Attention {
         self.query.heads / self.key.heads * self.query.places
     }
 
-    fn tiles(&self) -> usize {
-        self.rows().div_ceil(TILE_ROWS)
-    }
-
     fn lists(&self) -> usize {
         self.key.batches * self.key.heads
     }
 
-    /// Keys of a part: few invocations share their keys among more.
-    fn part(&self) -> usize {
-        let idle = INVOCATIONS_MIN / (self.tiles() * self.lists()).max(1);
-        let parts = idle.min(self.key.places / PART_MIN).max(1);
-        self.key.places.div_ceil(parts).next_multiple_of(TILE_KEYS).clamp(TILE_KEYS, self.patience().max(TILE_KEYS))
-    }
-
-    /// Keys that an invocation may go through before a driver stops it.
-    fn patience(&self) -> usize {
-        let (width, columns) = (self.key.vectors(), self.value.vectors());
-        ITERATIONS_MAX.saturating_sub((TILE_ROWS + 1) * columns) / (width + columns + 1) * TILE_KEYS
+    fn cut(&self, planner: &Planner, node: &Node<'_>) -> Result<Cut, Halt> {
+        let cut = Cut::of(planner.target.choice.family, self);
+        cut.ok_or_else(|| node.unsupported("heads, queries or values of that size"))
     }
 
     fn constants(&self, node: &Node<'_>, bounds: &Bounds) -> Vec<(&'static str, u32)> {
@@ -159,7 +137,7 @@ impl Attention {
     }
 
     /// In the order of `scores.wgsl`.
-    fn parameters(&self, node: &Node<'_>, bounds: &Bounds) -> Vec<u32> {
+    fn parameters(&self, node: &Node<'_>, bounds: &Bounds, cut: &Cut) -> Vec<u32> {
         let Self { query, key, value, past, .. } = self;
         let scale = node.float("scale", 1.0 / (query.width as f32).sqrt());
         let mut parameters = [self.rows(), query.places, key.places, key.heads].map(|count| count as u32).to_vec();
@@ -168,7 +146,7 @@ impl Attention {
         parameters.extend([query, key, value].map(Sequence::wide_steps).concat());
         parameters.extend(self.result_steps(4 * value.vectors()).map(|step| step / 4));
         parameters.extend(bounds.mask_steps);
-        parameters.extend([bounds.mask_keys, self.lists(), self.part()].map(|count| count as u32));
+        parameters.extend([bounds.mask_keys, self.lists(), cut.part].map(|count| count as u32));
         parameters
     }
 
@@ -187,13 +165,13 @@ impl Attention {
     /// The values as they are attended to.
     fn passes(&self, planner: &mut Planner, node: &Node<'_>, bounds: &Bounds) -> Result<Placed, Halt> {
         let (query, key, value) = (&self.query.data, &self.key.data, &self.value.data);
-        let parts = self.key.places.div_ceil(self.part()).max(1);
+        let cut = self.cut(planner, node)?;
+        let parts = cut.parts;
         let mut constants = self.constants(node, bounds);
         constants.extend([("COLUMNS", self.value.vectors() as u32), ("PARTS", u32::from(parts > 1))]);
         let (mask, lengths) = (bounds.mask.as_ref().unwrap_or(query), bounds.lengths.as_ref().unwrap_or(query));
         let reads = [query, key, mask, lengths, value];
-        let groups = [self.tiles().div_ceil(8) as u32, parts as u32, self.lists() as u32];
-        let parameters = self.parameters(node, bounds);
+        let (parameters, groups) = (self.parameters(node, bounds, &cut), cut.groups());
         let kernel = Kernel::new(Shader::Attention, constants);
         let width = self.value.width;
         let y = if parts == 1 {
@@ -260,7 +238,7 @@ impl Attention {
         let (mask, lengths) =
             (bounds.mask.as_ref().unwrap_or(&query.data), bounds.lengths.as_ref().unwrap_or(&query.data));
         let reads = [&query.data, &key.data, mask, lengths];
-        let parameters = self.parameters(node, bounds);
+        let parameters = self.parameters(node, bounds, &self.cut(planner, node)?);
         let kernel = Kernel::new(Shader::AttentionScores, constants);
         let spec = Spec { element: Element::Fp32, shape };
         let scores = planner.dispatch(kernel, parameters, &reads, spec, grid(count))?;
