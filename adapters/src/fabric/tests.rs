@@ -227,6 +227,8 @@ mod zenoh {
         fs,
         net::TcpListener,
         num::NonZeroU64,
+        path::Path,
+        process::{Child, Command, Stdio},
         sync::{Mutex, Once},
     };
     use tempfile::TempDir;
@@ -293,20 +295,34 @@ mod zenoh {
         papers: TempDir,
         door: String,
         router: &'static str,
-        _router: ZenohFabric,
+        process: Child,
+    }
+
+    /// Set in the process that is a router: its name, its door, and where its papers are, a line each.
+    const ROUTER: &str = "BURST_TEST_ROUTER";
+
+    /// A router blocks Zenoh's threads when it passes on more than a node takes, and all nodes of a process share those.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_router_of_its_own() {
+        let Ok(told) = std::env::var(ROUTER) else { return };
+        let [name, door, papers] = told.lines().collect::<Vec<_>>().try_into().unwrap();
+        let _router = Routed::node(name, name, Path::new(papers), door, &[]).await;
+        std::future::pending().await
     }
 
     impl Routed {
         async fn by(router: &'static str) -> Self {
             let (papers, door) = (tempfile::tempdir().unwrap(), door("quic"));
             papers::issue(papers.path(), &[&MEMBERS[..], &[router]].concat());
-            let gate = Self::node(router, router, &papers, &door, &[]).await;
-            Self { papers, door, router, _router: gate }
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["fabric::tests::zenoh::a_router_of_its_own", "--exact"]).stdout(Stdio::null());
+            command.env(ROUTER, [router, &door, &papers.path().display().to_string()].join("\n"));
+            Self { papers, door, router, process: command.spawn().unwrap() }
         }
 
-        async fn node(name: &str, router: &str, papers: &TempDir, own: &str, join: &[&str]) -> ZenohFabric {
-            let file = |kind: &str| papers.path().join(format!("{name}.{kind}"));
-            let authority = papers.path().join("authority.pem");
+        async fn node(name: &str, router: &str, papers: &Path, own: &str, join: &[&str]) -> ZenohFabric {
+            let file = |kind: &str| papers.join(format!("{name}.{kind}"));
+            let authority = papers.join("authority.pem");
             let tls = Some(Tls { authority, certificate: file("pem"), key: file("key") });
             let routers = vec![super::name(router)];
             let members = MEMBERS.map(super::name).into_iter().chain(routers.clone()).collect();
@@ -316,12 +332,19 @@ mod zenoh {
         }
     }
 
+    impl Drop for Routed {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
     #[async_trait]
     impl Cluster for Routed {
         type Node = ZenohFabric;
 
         async fn join(&self, name: &str) -> ZenohFabric {
-            Self::node(name, self.router, &self.papers, &door("quic"), &[&self.door]).await
+            Self::node(name, self.router, self.papers.path(), &door("quic"), &[&self.door]).await
         }
     }
 
@@ -350,8 +373,9 @@ mod zenoh {
     async fn a_way_beside_a_router_is_taken() {
         let cluster = Routed::by("gate.hall").await;
         let hall = door("quic");
-        let a = Routed::node("a.hall", cluster.router, &cluster.papers, &hall, &[&cluster.door]).await;
-        let b = Routed::node("b.hall", cluster.router, &cluster.papers, &door("quic"), &[&cluster.door, &hall]).await;
+        let papers = cluster.papers.path();
+        let a = Routed::node("a.hall", cluster.router, papers, &hall, &[&cluster.door]).await;
+        let b = Routed::node("b.hall", cluster.router, papers, &door("quic"), &[&cluster.door, &hall]).await;
         let asked = Arc::new(Slow::default());
         asked.open.send_replace(true);
         let _serving = a.serve(ECHO, asked.clone()).await.unwrap();

@@ -75,6 +75,9 @@ impl Options {
             let others = self.members.iter().filter(|member| !self.routers.contains(member));
             let regions = others.map(|other| json!({ "filters": [{ "region_names": [region(other)] }] }));
             settings.push(("gateway", json!({ "south": regions.collect::<Vec<_>>() })));
+            // Who takes nothing of what is passed on to it holds up everybody else.
+            let patience_us = i64::try_from(self.lease_ms.get().saturating_mul(1000)).unwrap_or(i64::MAX);
+            settings.push(("transport/link/tx/queue/congestion_control/block/wait_before_close", json!(patience_us)));
         }
         if let Some(tls) = &self.tls {
             settings.push(("transport/link/tls", tls.settings()));
