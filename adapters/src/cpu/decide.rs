@@ -2,6 +2,7 @@
 //! for each set of them that is in use.
 
 use burst_host::nouns::{Attribute, Fault, Graph, Op, Tensor};
+use bytes::Bytes;
 use std::collections::HashMap;
 
 /// Numbers of such an input at most: beyond that it is data.
@@ -90,18 +91,27 @@ fn wanted(op: &Op) -> Vec<&str> {
     inputs.filter_map(|&index| op.inputs.get(index)).map(String::as_str).collect()
 }
 
-/// The graph with these inputs as constants.
-pub(super) fn decided(graph: &Graph, deciding: &[usize], inputs: &[Tensor]) -> Result<Graph, Fault> {
-    let mut decided = graph.clone();
-    for &index in deciding.iter().rev() {
-        let (port, tensor) = (decided.inputs.remove(index), inputs[index].clone());
-        if tensor.spec().shape.elements() > NUMBERS_MAX {
-            let why = format!("input `{}`, which decides over shapes, with more than {NUMBERS_MAX} numbers", port.name);
+/// The numbers of these inputs, which are kept for as long as what was planned for them.
+pub(super) fn numbers(graph: &Graph, deciding: &[usize], inputs: &[Tensor]) -> Result<Vec<Bytes>, Fault> {
+    let numbers = |&index: &usize| {
+        let (name, input) = (&graph.inputs[index].name, &inputs[index]);
+        if input.spec().shape.elements() > NUMBERS_MAX {
+            let why = format!("input `{name}`, which decides over shapes, with more than {NUMBERS_MAX} numbers");
             return Err(Fault::Unsupported(format!("{why} on the CPU")));
         }
-        decided.constants.push((port.name, tensor));
+        Ok(input.contents().cloned().unwrap_or_default())
+    };
+    deciding.iter().map(numbers).collect()
+}
+
+/// The graph with these inputs as constants.
+pub(super) fn decided(graph: &Graph, deciding: &[usize], inputs: &[Tensor]) -> Graph {
+    let mut decided = graph.clone();
+    for &index in deciding.iter().rev() {
+        let port = decided.inputs.remove(index);
+        decided.constants.push((port.name, inputs[index].clone()));
     }
-    Ok(decided)
+    decided
 }
 
 /// Operators, those of graphs inside of others too.

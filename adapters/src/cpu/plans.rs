@@ -1,7 +1,7 @@
 //! Optimised plans of one model, one for each set of input extents, and of numbers that decide, that is in use.
 
 use super::{
-    decide::{decided, deciding, wants},
+    decide::{decided, deciding, numbers, wants},
     translate::{self, concrete, outputs, symbolic},
 };
 use crate::onnx::Limits;
@@ -94,9 +94,9 @@ impl Plans {
                 touch(plans, &shapes).get_or_init(make).clone()
             }
             Kind::Decided { graph, limits, deciding, plans } => {
-                let numbers = deciding.iter().filter_map(|&index| inputs[index].contents().cloned()).collect();
+                let numbers = numbers(graph, deciding, inputs)?;
                 let make = || {
-                    let graph = decided(graph, deciding, inputs)?;
+                    let graph = decided(graph, deciding, inputs);
                     let model = translate::translate(&graph, limits)?;
                     let rest = self.rest(inputs);
                     let shapes: Vec<Shape> = rest.iter().map(|input| input.spec().shape.clone()).collect();

@@ -72,7 +72,7 @@ async fn what_tract_lacks_is_refused_at_load() {
 
 #[tokio::test]
 async fn inputs_may_decide_over_shapes() {
-    let sketch = Sketch::new("late").input("x", Element::Fp32, "N").input("s", Element::I64, "2");
+    let sketch = Sketch::new("late").input("x", Element::Fp32, "N").input("s", Element::I64, "K");
     let sketch = sketch.input("axis", Element::I64, "1").constant("one", longs(&[1]));
     let sketch = sketch.op("Add", "axis one", "next").op("Reshape", "x s", "z").op("ReduceSum", "z next", "y");
     let program = accelerator(1).load(&sketch.output("y").graph()).await.unwrap();
@@ -88,6 +88,8 @@ async fn inputs_may_decide_over_shapes() {
     }
     let refused = run(&[4, 4], 0).await;
     assert!(refused.is_err(), "{refused:?}");
+    let refused = run(&[1; 5_000], 0).await;
+    assert!(matches!(&refused, Err(Fault::Unsupported(why)) if why.contains("input `s`")), "{refused:?}");
 }
 
 fn longs(values: &[i64]) -> Tensor {
