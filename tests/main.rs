@@ -25,5 +25,6 @@ mod serving;
 mod silence;
 mod split;
 mod steady;
+mod steps;
 mod strangers;
 mod support;
