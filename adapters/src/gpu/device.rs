@@ -173,8 +173,9 @@ impl Gpu {
 
     /// Hands work to the device; it is done after everything that was handed to it before.
     pub fn submit(&self, commands: wgpu::CommandBuffer) {
-        let index = self.queue.submit([commands]);
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(index);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: of two at once the later one has to be the newest.
+        *newest = Some(self.queue.submit([commands]));
     }
 
     /// Waits, off the reactor, until everything submitted so far is done.

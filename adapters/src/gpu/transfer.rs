@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 /// Whatever kernels may touch is written.
 const GRAIN: usize = memory::GRAIN_BYTES as usize;
 
-/// How often a mapping that does not come is asked whether its device is still there.
+/// How often a mapping that does not come is looked for, and its device.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Copies a host tensor to the device.
@@ -109,7 +109,7 @@ async fn outcome(gpu: &Gpu, mapped: oneshot::Receiver<Result<(), wgpu::BufferAsy
     loop {
         tokio::select! {
             outcome = &mut mapped => return outcome.map_err(|_| Fault::DeviceLost)?.map_err(|_| Fault::DeviceLost),
-            () = tokio::time::sleep(AGAIN) => gpu.alive()?,
+            () = tokio::time::sleep(AGAIN) => gpu.settle().await?,
         }
     }
 }
