@@ -238,7 +238,7 @@ fn what_is_no_call_is_refused() {
         }
         let epoch = Epoch { number: 0, leader: name("rogue.hall") };
         let plan = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
-        let call = Call { request: 1, plan, epoch, stage: 0, budget_ms: 1000, turn: None };
+        let call = Call { request: 1, plan, epoch, stage: 0, budget_ms: 1000, turn: None, suspects: Vec::new() };
         assert_eq!(ask(wire::write(call, &Vec::new()).unwrap()).await, Outcome::Fenced);
         let counts = &victim.relay.counts;
         assert_eq!((counts.garbage.get(), counts.fenced.get()), (4, 1));

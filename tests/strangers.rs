@@ -199,7 +199,7 @@ async fn nonsense(hall: &Hall) {
     }
     let plan = Digest::of(&fs::read(hall.directory.path().join("model").join(Plan::FILE)).unwrap());
     let epoch = Epoch { number: 0, leader: node("rogue.hall") };
-    let call = Call { request: 1, plan, epoch, stage: 0, budget_ms: 1000, turn: None };
+    let call = Call { request: 1, plan, epoch, stage: 0, budget_ms: 1000, turn: None, suspects: Vec::new() };
     assert_eq!(ask(wire::write(call, &Vec::new()).unwrap()).await, Outcome::Fenced);
     assert_eq!(hall.count("burst_stage_calls_total{outcome=\"garbage\"}"), garbage.len() as u64);
     assert_eq!(hall.count("burst_stage_calls_total{outcome=\"fenced\"}"), 1);

@@ -152,6 +152,7 @@ impl Relay {
             stage: ask.stage,
             budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
             turn: ask.turn,
+            suspects: self.suspects.all(),
         };
         let message = wire::write(call, values).map_err(|error| Fault::Invalid(error.to_string()))?;
         let sent_bytes = message.len();
@@ -200,11 +201,12 @@ impl Relay {
             let until = ask.deadline.min(called + patience);
             match self.fabric.call(node, STAGE, message.clone(), until).await {
                 Ok(answer) => {
-                    self.suspects.remove(node);
-                    return Ok((answer, called.elapsed()));
+                    let took = called.elapsed();
+                    self.suspects.answered(node, took);
+                    return Ok((answer, took));
                 }
                 Err(FabricError::Busy(_)) => {
-                    self.suspects.remove(node);
+                    self.suspects.answered(node, called.elapsed());
                     tokio::time::sleep(AGAIN).await;
                 }
                 Err(FabricError::Unreachable(_)) => return Err(Halt::Lost),
@@ -256,6 +258,17 @@ impl Relay {
         if let Some(relay) = relay.filter(|_| fresh) {
             let node = node.clone();
             tokio::spawn(async move { relay.lives(&node, LATE).await });
+        }
+    }
+
+    /// Others suspect nodes of a spread: those are asked last here, too, until they show that they live.
+    fn doubt(&self, nodes: &[NodeName], held: &Held) {
+        let other = |node: &&NodeName| *node != self.fabric.name() && held.spread.nodes().any(|known| known == *node);
+        for node in nodes.iter().filter(other) {
+            if let Some(relay) = self.this.upgrade().filter(|_| self.suspects.doubt(node)) {
+                let node = node.clone();
+                tokio::spawn(async move { relay.lives(&node, LATE).await });
+            }
         }
     }
 
@@ -333,6 +346,7 @@ impl Relay {
             self.counts.fenced.add(1);
             return Err(Halt::Fenced);
         };
+        self.doubt(&call.suspects, &held);
         let deadline = Instant::now() + Duration::from_millis(call.budget_ms).min(BUDGET_MAX);
         let ask = Ask { request: call.request, stage: call.stage, turn: call.turn, deadline };
         self.compute(held, ask, values).await

@@ -34,8 +34,19 @@ struct Record {
     awaited: usize,
     /// Whether somebody looks after it meanwhile.
     watched: bool,
-    /// How long signs of life took of late, the last one as much as all before it.
+    /// How long signs of life took of late, the last one as much as all before it, and when it came.
     took: Duration,
+    told: Option<Instant>,
+    /// The least that one took: what the way to the node takes.
+    least: Option<Duration>,
+}
+
+impl Record {
+    /// How long a sign of life may be expected to take: who was busy is so for some seconds, who is far away for good.
+    fn expected(&self) -> Duration {
+        let seconds = self.told.map_or(0, |told| told.elapsed().as_secs()).min(30) as u32;
+        (self.took / 2u32.pow(seconds)).max(self.least.unwrap_or_default())
+    }
 }
 
 /// A call that is not answered yet.
@@ -91,11 +102,30 @@ impl Suspects {
         before.is_none_or(|since| since.elapsed() >= SUSPICION)
     }
 
-    /// A node answered.
-    pub fn remove(&self, node: &NodeName) {
+    /// Suspects a node on hearsay: nobody who waits for it is told. `false` where it is suspected already.
+    pub fn doubt(&self, node: &NodeName) -> bool {
+        let mut records = self.records();
+        let suspected = &mut records.entry(node.clone()).or_default().suspected;
+        let fresh = suspected.is_none_or(|since| since.elapsed() >= SUSPICION);
+        if fresh {
+            *suspected = Some(Instant::now());
+        }
+        fresh
+    }
+
+    /// Those that are suspected.
+    pub fn all(&self) -> Vec<NodeName> {
+        let suspected = |record: &Record| record.suspected.is_some_and(|since| since.elapsed() < SUSPICION);
+        self.records().iter().filter(|(_, record)| suspected(record)).map(|(node, _)| node.clone()).collect()
+    }
+
+    /// A node answered a call, after so long: a sign of life would have taken no longer.
+    pub fn answered(&self, node: &NodeName, took: Duration) {
         if let Some(record) = self.records().get_mut(node) {
             record.suspected = None;
             record.heard = Some(Instant::now());
+            record.took = record.took.min((took + record.took) / 2);
+            record.least = record.least.map(|least| least.min(took));
         }
     }
 
@@ -105,13 +135,15 @@ impl Suspects {
         let record = records.entry(node.clone()).or_default();
         record.suspected = None;
         record.heard = Some(Instant::now());
-        record.took = (took + record.took) / 2;
+        record.took = (took + record.expected()) / 2;
+        record.told = Some(Instant::now());
+        record.least = Some(record.least.map_or(took, |least| least.min(took)));
     }
 
-    /// How long a sign of life may take: twice as long as those of this node took.
+    /// How long a sign of life may take: twice as long as those of this node take.
     pub fn patience(&self, node: &NodeName) -> Duration {
-        let took = self.records().get(node).map_or(Duration::ZERO, |record| record.took);
-        (took * 2).clamp(PATIENCE_MIN, PATIENCE_MAX)
+        let expected = self.records().get(node).map_or(Duration::ZERO, Record::expected);
+        (expected * 2).clamp(PATIENCE_MIN, PATIENCE_MAX)
     }
 
     /// Puts those that are suspected last, the latest at the very end.
@@ -167,8 +199,22 @@ mod tests {
         assert_eq!(sorted(), [b.clone(), a.clone()]);
         suspects.add(&b);
         assert_eq!(sorted(), nodes());
-        suspects.remove(&b);
+        suspects.answered(&b, Duration::ZERO);
         assert_eq!(sorted(), [b, a]);
+    }
+
+    #[test]
+    fn hearsay_changes_the_order_and_stops_nobody() {
+        let (suspects, [a, b]) = (Suspects::default(), nodes());
+        let wait = suspects.suspected(&a);
+        assert!(suspects.doubt(&a) && !suspects.doubt(&a));
+        assert!(wait.now_or_never().is_none());
+        assert_eq!(suspects.all(), [a.clone()]);
+        let mut sorted = nodes();
+        suspects.sort(&mut sorted);
+        assert_eq!(sorted, [b, a.clone()]);
+        suspects.lives(&a, Duration::ZERO);
+        assert!(suspects.all().is_empty());
     }
 
     #[test]
@@ -189,9 +235,17 @@ mod tests {
         let (suspects, [a, b]) = (Suspects::default(), nodes());
         let _awaited = suspects.await_answer(&a);
         assert!(suspects.is_silent(&a));
-        suspects.remove(&a);
+        suspects.answered(&a, Duration::ZERO);
         suspects.lives(&b, Duration::from_millis(1));
         assert!(!suspects.is_silent(&a) && !suspects.is_silent(&b));
+    }
+
+    #[test]
+    fn who_was_busy_is_quick_again_and_who_is_far_away_is_not() {
+        let told = Instant::now().checked_sub(Duration::from_secs(5));
+        let expected = |least| Record { took: Duration::from_secs(2), told, least, ..Record::default() }.expected();
+        assert!(expected(Some(Duration::from_millis(1))) < Duration::from_millis(100));
+        assert_eq!(expected(Some(Duration::from_secs(1))), Duration::from_secs(1));
     }
 
     #[test]
@@ -199,9 +253,15 @@ mod tests {
         let (suspects, [a, b]) = (Suspects::default(), nodes());
         suspects.add(&a);
         suspects.lives(&a, Duration::from_secs(2));
-        assert_eq!([&a, &b].map(|node| suspects.patience(node)), [Duration::from_secs(2), PATIENCE_MIN]);
+        assert_eq!([&a, &b].map(|node| suspects.patience(node)), [Duration::from_secs(4), PATIENCE_MIN]);
         (0..20).for_each(|_| suspects.lives(&a, Duration::from_millis(1)));
         assert_eq!(suspects.patience(&a), PATIENCE_MIN);
         assert!(suspects.add(&a));
+        // Answers to calls tell how quick it is, and never that it is slow.
+        suspects.lives(&a, Duration::from_secs(2));
+        suspects.answered(&a, Duration::from_secs(5));
+        assert!(suspects.patience(&a) > Duration::from_secs(1));
+        (0..20).for_each(|_| suspects.answered(&a, Duration::from_millis(1)));
+        assert_eq!(suspects.patience(&a), PATIENCE_MIN);
     }
 }

@@ -1,6 +1,6 @@
 //! What stages say to each other: a length, a header in JSON, and the contents of tensors one after the other.
 
-use crate::nouns::{Digest, Element, Epoch, Fault, Shape, Spec, Tensor};
+use crate::nouns::{Digest, Element, Epoch, Fault, NodeName, Shape, Spec, Tensor};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -22,6 +22,9 @@ pub struct Call {
     /// What is left of its time.
     pub budget_ms: u64,
     pub turn: Option<Turn>,
+    /// Whom the caller suspects: others need not find that out anew.
+    #[serde(default)]
+    pub suspects: Vec<NodeName>,
 }
 
 /// One step of a session, whose states stay where they are computed.
