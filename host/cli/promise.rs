@@ -4,7 +4,7 @@ use super::house;
 use burst_host::{
     loops::models::Models,
     mechanisms::rows,
-    nouns::{Element, Extent, Fault, Port, Spec, Tensor},
+    nouns::{Element, Extent, Fault, Port, Signature, Spec, Tensor},
     ports::{Accelerator, Program},
 };
 use half::{bf16, f16};
@@ -25,9 +25,10 @@ const DEADLINE: Duration = Duration::from_secs(600);
 /// Named values of a model.
 type Values = Vec<(String, Tensor)>;
 
-/// Refuses a model whose rows, drawn at random, come out differently together than alone. What the CPU can't run can't be
-/// tried: a warning says so.
-pub async fn rows(models: &Models, path: &Path) -> Result<()> {
+/// Refuses a model without rows, and one whose rows, drawn at random, come out differently together than alone. What the
+/// CPU can't run can't be tried: a warning says so.
+pub async fn rows(models: &Models, path: &Path, signature: &Signature) -> Result<()> {
+    rows::open(signature).map_err(|why| miette!("there are no micro-batches: {why}"))?;
     let (_, program) = match models.load(&house::below_root(path)?, &models.accelerator).await {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -35,8 +36,6 @@ pub async fn rows(models: &Models, path: &Path) -> Result<()> {
             return Ok(());
         }
     };
-    let signature = program.signature();
-    rows::open(signature).map_err(|why| miette!("there are no micro-batches: {why}"))?;
     let drawn = |(index, port): (usize, &Port)| Ok((port.name.clone(), draw(port, index as u64)?));
     let inputs: Values = signature.inputs.iter().enumerate().map(drawn).collect::<Result<_>>()?;
     let parts = rows::cut(&inputs, ALONE).ok_or_else(|| miette!("there are no micro-batches: no input has rows"))?;

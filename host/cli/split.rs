@@ -43,7 +43,7 @@ impl Split {
         let named = || format!("the model `{}`", self.model.display());
         let graph = read(&models, &self.model).await.wrap_err_with(named)?;
         if self.micro_batch.is_some() {
-            promise::rows(&models, &self.model).await.wrap_err_with(named)?;
+            promise::rows(&models, &self.model, &graph.signature()).await.wrap_err_with(named)?;
         }
         let pieces = {
             let (graph, open, wanted) = (graph.clone(), self.open_extent.get(), self.wanted()?);
