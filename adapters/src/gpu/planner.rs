@@ -10,6 +10,7 @@ use super::{
     lower, memory,
     product::Product,
     task::Task,
+    tiling::GROUPS_MAX,
 };
 use burst_host::nouns::{Attribute, Element, Fault, Op, Shape, Spec, Tensor};
 use std::{
@@ -299,8 +300,7 @@ fn of_input(part: &Path, index: usize) -> Path {
 
 /// Workgroups of 64 for so many invocations, folded where an axis ends.
 pub fn grid(invocations: usize) -> [u32; 3] {
-    const AXIS_MAX: usize = 65_535;
     let groups = invocations.div_ceil(64);
-    let x = groups.min(AXIS_MAX);
+    let x = groups.min(GROUPS_MAX);
     [x as u32, groups.div_ceil(x.max(1)) as u32, 1]
 }

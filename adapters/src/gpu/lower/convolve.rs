@@ -6,13 +6,13 @@ use super::{
         kernels::Shader,
         planner::{Halt, Node, Placed, Planner, Value, grid},
         product::{Bias, Epilogue, Product},
-        tiling::{COLUMNS, Tiling},
+        tiling::{COLUMNS, GROUPS_MAX, Tiling},
     },
     halves,
     matrix::{BY_ROWS, Matrices, ONE_BY_ONE, blocks},
     movement::permute,
     pointwise::{convert, padded, widened},
-    volume,
+    tall, volume,
     windows::{Windows, image},
 };
 use burst_host::nouns::{Element, Spec};
@@ -43,7 +43,13 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     // A depthwise convolution reads its weights, which are few, one by one.
     let w = if c == groups { convert(planner, node, &w, Element::Fp32)? } else { w };
     let convolution = Convolution { x: &x, w: &w, bias: bias.as_ref(), windows, groups, spec };
-    let y = if c == groups { convolution.depthwise(planner)? } else { convolution.dense(planner, node)? };
+    let y = match c == groups {
+        true => convolution.depthwise(planner)?,
+        false => match tall::conv(planner, node, &convolution)? {
+            Some(joined) => return Ok(vec![joined]),
+            None => convolution.dense(planner, node)?,
+        },
+    };
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
@@ -113,7 +119,7 @@ impl Convolution<'_> {
         if self.suits_winograd(planner) {
             return self.winograd(planner, node);
         }
-        if n * self.groups > 65_535 {
+        if n * self.groups > GROUPS_MAX {
             return Err(node.unsupported("a convolution of that size"));
         }
         let b = self.weights(planner, node, [c_in, taps, c_out])?;

@@ -6,7 +6,7 @@ use super::{
         kernels::Shader,
         planner::{Halt, Node, Placed, Planner, Value},
         product::{Bias, Epilogue, Product},
-        tiling::{COLUMNS, Tiling},
+        tiling::{COLUMNS, GROUPS_MAX, Tiling},
     },
     element::is_float,
     exact, halves,
@@ -89,7 +89,7 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, factors: Factors<'_>) -> Res
     }
     let (a_shape, b_shape) = (node.shape(a_batch.to_vec())?, node.shape(b_batch.to_vec())?);
     let batch = broadcast(node, &a_shape, &b_shape)?;
-    if batch.extents().len() > 6 || batch.elements() > 65_535 {
+    if batch.extents().len() > 6 || batch.elements() > GROUPS_MAX {
         return Err(node.unsupported("a product of that size"));
     }
     let mut epilogue = Epilogue { scale: factors.scale, ..Epilogue::new(true, [m, n]) };

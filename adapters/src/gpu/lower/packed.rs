@@ -4,6 +4,7 @@ use super::{
     super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value},
+        tiling::GROUPS_MAX,
     },
     pointwise::{convert, widened},
 };
@@ -49,7 +50,7 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
     let parameters = [m, packed.n, packed.k, packed.block, packed.blocks, zero_bytes];
     let parameters = parameters.map(|value| value as u32).to_vec();
     let groups = [packed.n.div_ceil(64), m.div_ceil(8), 1];
-    if groups.iter().any(|&count| count > 65_535) {
+    if groups.iter().any(|&count| count > GROUPS_MAX) {
         return Err(node.unsupported("a product of that size"));
     }
     let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };

@@ -1,16 +1,17 @@
 //! Products of more rows than a dispatch has workgroups for: rows become matrices of a batch where they can be shared
-//! out evenly, else the product is cut and joined again.
+//! out evenly, else the product is cut and joined again. To a convolution its pixels are rows.
 
 use super::{
     super::{
         planner::{Halt, Node, Placed, Planner, Value},
         tiling::{GROUPS_MAX, REGISTER_ROWS},
     },
+    convolve::Convolution,
     movement::part,
 };
 use burst_host::nouns::Attribute;
 
-/// Rows of the smallest tiles.
+/// Rows of as many of the smallest tiles as there are.
 const ROWS_MAX: usize = GROUPS_MAX * REGISTER_ROWS;
 
 /// `MatMul` with a left side that has too many rows, or too many matrices for one right side; `None` for any other.
@@ -65,4 +66,54 @@ fn cut(planner: &mut Planner, node: &Node<'_>, x: &Placed, from: usize, to: i64)
         parts.push(planner.apply(&node.op.kind, node.op.attributes.clone(), inputs)?);
     }
     planner.apply("Concat", vec![("axis".into(), Attribute::Int(to))], parts)
+}
+
+/// A convolution of too many pixels, in bands that are joined again; `None` for any other.
+pub fn conv(planner: &mut Planner, node: &Node<'_>, whole: &Convolution<'_>) -> Result<Option<Value>, Halt> {
+    if whole.pixels() <= ROWS_MAX {
+        return Ok(None);
+    }
+    let (windows, x) = (&whole.windows, planner.place(node.input(0))?);
+    // A line has no axis of rows, and a row can be too long itself.
+    let axis = usize::from(windows.output[1] > ROWS_MAX);
+    let at = x.extents().len() - 2 + axis;
+    let (extent, output) = (x.extents()[at], windows.output[axis]);
+    let lines = (ROWS_MAX / windows.output[1 - axis]).max(1);
+    let mut bands = Vec::new();
+    for first in (0..output).step_by(lines) {
+        let last = output.min(first + lines) - 1;
+        // Both of them beyond what is added before.
+        let from = first * windows.strides[axis];
+        let to = last * windows.strides[axis] + windows.reach(axis);
+        let pad = windows.begin[axis];
+        let (taken, end) = (from.saturating_sub(pad), to.saturating_sub(pad).min(extent));
+        if taken >= end {
+            return Err(node.unsupported("a convolution of that many pixels that are added"));
+        }
+        let pads = [pad.saturating_sub(from), to - pad - end];
+        let band = part(planner, node, &x, at, taken, end - taken)?;
+        let mut inputs = vec![band.into(), node.input(1).clone()];
+        if node.has(2) {
+            inputs.push(node.input(2).clone());
+        }
+        bands.push(planner.apply("Conv", attributes(whole, axis, pads), inputs)?);
+    }
+    planner.apply("Concat", vec![("axis".into(), Attribute::Int(axis as i64 - 2))], bands).map(Some)
+}
+
+/// Those of a convolution whose pads along one axis are others.
+fn attributes(whole: &Convolution<'_>, axis: usize, pads: [usize; 2]) -> Vec<(String, Attribute)> {
+    let windows = &whole.windows;
+    let (mut begin, mut end) = (windows.begin, windows.end);
+    [begin[axis], end[axis]] = pads;
+    let axes = 4 - whole.x.extents().len()..;
+    let list = |parts: &[[usize; 2]]| {
+        Attribute::Ints(parts.iter().flat_map(|part| &part[axes.clone()]).map(|&value| value as i64).collect())
+    };
+    vec![
+        ("strides".into(), list(&[windows.strides])),
+        ("dilations".into(), list(&[windows.dilations])),
+        ("pads".into(), list(&[begin, end])),
+        ("group".into(), Attribute::Int(whole.groups as i64)),
+    ]
 }

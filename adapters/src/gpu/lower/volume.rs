@@ -4,6 +4,7 @@ use super::{
     super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value},
+        tiling::GROUPS_MAX,
     },
     movement::{permute, widen},
     pointwise::{convert, widened},
@@ -16,8 +17,6 @@ const CHANNELS: usize = 16;
 const PIXELS: usize = 8;
 /// Invocations of a workgroup.
 const GROUP: usize = 32;
-/// Workgroups along an axis.
-const GROUPS_MAX: usize = 65_535;
 
 pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;

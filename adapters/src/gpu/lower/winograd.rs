@@ -6,7 +6,7 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, grid},
         product::{Epilogue, Product},
-        tiling::COLUMNS,
+        tiling::{COLUMNS, GROUPS_MAX},
     },
     convolve::Convolution,
     matrix::{BY_ROWS, Matrices},
@@ -19,8 +19,6 @@ const PLACES: usize = 16;
 /// Fewer channels spare less than what it costs to bring tiles into another form. Measured on lavapipe: with 128 channels
 /// it takes 0.8 of the time, with 256 two thirds.
 const CHANNELS_MIN: usize = 128;
-/// The most workgroups along an axis.
-const GROUPS_MAX: usize = 65_535;
 
 /// Tiles of all images.
 struct Tiles {

@@ -1,7 +1,7 @@
 //! How attention is cut: rows and values that a workgroup takes, and keys in parts where rows are few.
 
 use super::{
-    super::super::{family::Family, iterations},
+    super::super::{family::Family, iterations, tiling::GROUPS_MAX},
     Attention,
 };
 
@@ -15,8 +15,6 @@ const INVOCATIONS_MIN: usize = 512;
 const GROUPS_MIN: usize = 128;
 /// Keys of a part at least: a part is written and read again.
 const PART_MIN: usize = 128;
-/// The most workgroups along an axis.
-const GROUPS_MAX: usize = 65_535;
 
 /// Attention, cut for a family.
 pub struct Cut {
