@@ -9,6 +9,7 @@ mod credits;
 mod pace;
 mod part;
 mod pass;
+mod recent;
 mod sessions;
 mod suspects;
 mod transfers;

@@ -1,22 +1,19 @@
 //! Runs of steps: the states of a stage stay where it is computed, and what was passed to a stage stays with whoever
 //! passed it, so that another node can be brought to the same states.
 
-use super::wire::{Turn, Values};
+use super::{
+    recent::{Held, OVERHEAD_BYTES, Recent},
+    wire::{Turn, Values},
+};
 use crate::nouns::{Digest, NodeName, Tensor};
 use std::{
-    collections::{HashMap, HashSet},
-    hash::Hash,
+    collections::HashSet,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Sessions of each stage, and of each edge between two, all together: the one that was used longest ago makes place. What
-/// they may hold is reached before, unless they hold next to nothing.
-const SESSIONS_MAX: usize = 1 << 14;
 /// Steps that can be replayed.
 const STEPS_MAX: usize = 1 << 16;
-/// What is taken for a value beside its contents, and for a session beside its values.
-const OVERHEAD_BYTES: u64 = 256;
 
 /// A run of fragments of a plan, in a session.
 type PartKey = (Digest, u128, Range<usize>);
@@ -63,19 +60,6 @@ pub enum Begin {
     Late,
 }
 
-/// What is held of a session.
-trait Held {
-    fn bytes(&self) -> u64;
-
-    /// Whether there is something that it can go on without.
-    fn can_spare(&self) -> bool {
-        false
-    }
-
-    /// Forgets that.
-    fn spare(&mut self) {}
-}
-
 impl Held for Kept {
     fn bytes(&self) -> u64 {
         bytes(&self.states) + self.before.as_ref().map_or(0, |before| bytes(before)) + bytes(&self.last.1)
@@ -104,7 +88,7 @@ impl Sessions {
 
     /// Sessions with states here.
     pub fn kept(&self) -> usize {
-        lock(&self.kept).entries.keys().map(|(plan, session, _)| (plan, session)).collect::<HashSet<_>>().len()
+        lock(&self.kept).keys().map(|(plan, session, _)| (plan, session)).collect::<HashSet<_>>().len()
     }
 
     /// The states for a step: those after the step before. They are kept of the last two steps.
@@ -205,70 +189,6 @@ impl Sessions {
     }
 }
 
-/// A map of bounded size.
-struct Recent<K, V> {
-    entries: HashMap<K, (u64, V)>,
-    /// What all of them hold; none is changed where it is.
-    bytes: u64,
-    uses: u64,
-    bytes_max: u64,
-}
-
-impl<K: Clone + Eq + Hash, V: Held> Recent<K, V> {
-    fn new(bytes_max: u64) -> Self {
-        Self { entries: HashMap::new(), bytes: 0, uses: 0, bytes_max }
-    }
-
-    fn get(&mut self, key: &K) -> Option<&mut V> {
-        self.uses += 1;
-        let (used, value) = self.entries.get_mut(key)?;
-        *used = self.uses;
-        Some(value)
-    }
-
-    fn take(&mut self, key: &K) -> Option<V> {
-        let (_, value) = self.entries.remove(key)?;
-        self.bytes -= held(&value);
-        Some(value)
-    }
-
-    /// Puts it in as the latest, and forgets of the others what there is no room for: first what they can go on without,
-    /// then those that were used longest ago. `false` where that is not enough.
-    fn insert(&mut self, key: K, value: V) -> bool {
-        self.uses += 1;
-        self.bytes += held(&value);
-        self.entries.insert(key.clone(), (self.uses, value));
-        while self.bytes > self.bytes_max && self.spare() {}
-        while self.entries.len() > SESSIONS_MAX || self.bytes > self.bytes_max {
-            let others = self.entries.iter().filter(|(other, _)| **other != key);
-            let Some(oldest) = others.min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone()) else {
-                return false;
-            };
-            self.take(&oldest);
-        }
-        true
-    }
-
-    /// Forgets what the longest unused can go on without; `false` where nothing is left of that.
-    fn spare(&mut self) -> bool {
-        let rich = self.entries.values_mut().filter(|(_, value)| value.can_spare());
-        let Some((_, value)) = rich.min_by_key(|(used, _)| *used) else { return false };
-        self.bytes -= held(value);
-        value.spare();
-        self.bytes += held(value);
-        true
-    }
-
-    fn forget(&mut self, which: impl Fn(&K) -> bool) {
-        let gone: Vec<K> = self.entries.keys().filter(|key| which(key)).cloned().collect();
-        gone.iter().for_each(|key| drop(self.take(key)));
-    }
-}
-
-fn held(value: &impl Held) -> u64 {
-    OVERHEAD_BYTES + value.bytes()
-}
-
 fn bytes(values: &[(String, Tensor)]) -> u64 {
     let contents = values.iter().filter_map(|(_, value)| value.spec().bytes()).map(|bytes| bytes as u64);
     contents.sum::<u64>() + OVERHEAD_BYTES * values.len() as u64
@@ -280,7 +200,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::recent::ENTRIES_MAX, *};
     use crate::nouns::Element;
 
     fn turn(step: u64) -> Turn {
@@ -406,14 +326,14 @@ mod tests {
         assert_eq!(sessions.kept(), 1);
         sessions.forget(&part().0);
         assert_eq!(sessions.kept(), 0);
-        assert_eq!([lock(&sessions.kept).bytes, lock(&sessions.passed).bytes], [0, 0]);
+        assert_eq!([lock(&sessions.kept).bytes(), lock(&sessions.passed).bytes()], [0, 0]);
     }
 
     /// As many as the bytes allow, and not without end where they hold none.
     #[test]
     fn sessions_make_place() {
         let sessions = Sessions::new(u64::MAX);
-        for session in 0..=SESSIONS_MAX as u128 {
+        for session in 0..=ENTRIES_MAX as u128 {
             assert!(sessions.pass(&(Digest::of(b"plan"), session, 0), turn(0), &Vec::new()));
         }
         assert!(sessions.passed(&(Digest::of(b"plan"), 0, 0), 0).is_none());
