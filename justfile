@@ -31,7 +31,7 @@ guests: _toolchain _targets
     cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --lib --examples
 
 # Measure: host, burst, gpu, cluster. Prints a table, writes target/bench/<name>.json
-bench name *flags: guests _bench-tools _nodes _vulkan
+bench name *flags: guests (_peers name) _nodes _vulkan
     BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 
 # ONNX's node tests on cpu, gpu or swiftshader, beside its list in the tree: `just conformance cpu [--update] [Resize]`
@@ -88,10 +88,19 @@ _nodes:
 _cases: _clients
     @{{ python }} tests/conformance/cases.py
 
-_bench-tools: _clients
-    @command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
-    @[ -x target/peers/bin/nats-server ] || just _unpack nats-server target/peers/bin usr/sbin/nats-server
-    @[ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --no-default-features --features {{ peer_features }} --root target/peers --target-dir target/peers/build
+# What we are measured beside; some of it takes minutes to build
+_peers bench: _clients
+    #!/usr/bin/env bash
+    set -euo pipefail
+    case {{ bench }} in
+    host | burst)
+        command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
+        [ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --no-default-features --features {{ peer_features }} --root target/peers --target-dir target/peers/build
+        ;;
+    cluster)
+        [ -x target/peers/bin/nats-server ] || just _unpack nats-server target/peers/bin usr/sbin/nats-server
+        ;;
+    esac
 
 # Debian packages, as root or with sudo
 _apt +packages:
