@@ -24,6 +24,8 @@ use std::{
 
 const LAYERS: usize = 64;
 const LIMIT_BYTES: u64 = 256 << 20;
+/// With the driver's compiler in it, the weights that are on the device, and those that can be brought there again.
+const GPU_LIMIT_BYTES: u64 = 768 << 20;
 /// Loading reads everything once to verify it, the run again.
 const PASSES: u64 = 2;
 
@@ -54,15 +56,18 @@ fn answer(models: &Models, program: &dyn Program) -> Result<Vec<f32>, Fault> {
     })
 }
 
-/// What a process in a group of `limit_bytes` answers. Nothing of the model is cached when it starts.
-fn run_within(group: &Group, model: &Path, more: &[&str]) -> (Ran, Option<Tensor>) {
+const CPU: [&str; 2] = ["--accelerator", "cpu"];
+const LLVMPIPE: [&str; 4] = ["--accelerator", "gpu", "--device", "llvmpipe"];
+
+/// What a process in a group answers. Nothing of the model is cached when it starts.
+fn run_within(group: &Group, model: &Path, accelerator: &[&str]) -> (Ran, Option<Tensor>) {
     let (cache, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let x = output.path().join("x.npy");
     npy::write(&x, &stack::input()).unwrap();
     evict(&model.join("blobs/sha256"));
     let mut run = Burst::command(cache.path());
-    run.arg("run").arg(model).args(["--accelerator", "cpu", "--input", &format!("x={}", x.display())]);
-    run.arg("--output-dir").arg(output.path()).args(more).env("BURST_LOG", "info");
+    run.arg("run").arg(model).args(accelerator).args(["--input", &format!("x={}", x.display())]);
+    run.arg("--output-dir").arg(output.path()).env("BURST_LOG", "info");
     let ran = group.run(&run);
     let y = npy::read(&output.path().join("y.npy")).ok();
     (ran, y)
@@ -72,7 +77,7 @@ fn run_within(group: &Group, model: &Path, more: &[&str]) -> (Ran, Option<Tensor
 fn a_gibibyte_runs_in_a_quarter_of_it() {
     let model = stack::kept(LAYERS);
     let (Some(group), Some(large)) = (Group::new(LIMIT_BYTES), Group::new(64 << 30)) else { return };
-    let (ran, paged) = run_within(&group, &model, &[]);
+    let (ran, paged) = run_within(&group, &model, &CPU);
     assert!(ran.success && ran.stdout.contains("computed by cpu"), "{}", ran.stderr);
     assert!(ran.stderr.contains("read for each run"), "{}", ran.stderr);
     let whole = LAYERS as u64 * stack::LAYER_BYTES;
@@ -81,11 +86,22 @@ fn a_gibibyte_runs_in_a_quarter_of_it() {
     assert!(peak > 0 && peak <= LIMIT_BYTES, "{peak} bytes at the most");
     assert!(ran.resident_bytes > 64 << 20, "some of it stays in memory: {} bytes did", ran.resident_bytes);
     assert_eq!(group.kills(), 0);
-    let (ran, resident) = run_within(&large, &model, &[]);
+    let (ran, resident) = run_within(&large, &model, &CPU);
     assert!(ran.success && ran.resident_bytes > whole, "{ran:?}");
     let (paged, resident) = (paged.unwrap(), resident.unwrap());
     assert!(paged.contents() == resident.contents(), "bit for bit");
     close(&paged.to_vec().unwrap(), &stack::expected(LAYERS));
+}
+
+/// Its memory is the host's.
+#[test]
+fn a_gibibyte_passes_through_llvmpipe() {
+    let model = stack::kept(LAYERS);
+    let Some(group) = Group::new(GPU_LIMIT_BYTES).filter(|_| llvmpipe()) else { return };
+    let (ran, y) = run_within(&group, &model, &LLVMPIPE);
+    assert!(ran.success && group.kills() == 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("read for each run"), "{}", ran.stderr);
+    close(&y.unwrap().to_vec().unwrap(), &stack::expected(LAYERS));
 }
 
 /// Sums of 2048 products, 64 times: the last digits differ with their order.

@@ -103,12 +103,17 @@ impl Models {
         &self,
         plan: &Plan,
         sheets: Arc<[Sheet]>,
-        share: Share,
+        mut share: Share,
         accelerator: &Arc<dyn Accelerator>,
     ) -> Result<Pipeline, LoadError> {
         share.passes()?;
         let (registry, format) = (self.registry.clone(), self.format.clone());
         let loader = Arc::new(Loader { registry, format, accelerator: accelerator.clone() });
+        if accelerator.held_bytes().is_some() {
+            loader.warm_up(sheets.clone()).await?;
+            share.room_bytes = self.room_bytes().unwrap_or(share.room_bytes);
+            share.passes()?;
+        }
         let (mut signatures, mut programs, mut held) = (Vec::new(), Vec::new(), 0);
         for (index, fragment) in plan.fragments.iter().enumerate() {
             let loaded = loader.bring(sheets.clone(), index).await;

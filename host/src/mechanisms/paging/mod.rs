@@ -13,8 +13,14 @@ use crate::{
     ports::{Accelerator, ModelError, ModelFormat, Program, Registry, RegistryError, Revision},
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout_at};
+
+/// The longest that a first run may take.
+const WARM_UP: Duration = Duration::from_secs(60);
 
 /// Why a fragment can't be brought into memory.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,18 @@ impl Loader {
         let pages = sheet.read(&*self.registry, Space::new(sheet.space_bytes())).await?;
         let (bytes, revisions) = pages.split(Bytes::from_owner);
         self.load(sheets, index, bytes, revisions).await
+    }
+
+    /// Runs the largest sheet once, whatever comes of it: what a device's driver takes of the host for itself, its
+    /// compiler for one, it has taken before anybody counts what is left.
+    pub async fn warm_up(&self, sheets: Arc<[Sheet]>) -> Result<(), PagingError> {
+        let largest = (0..sheets.len()).max_by_key(|&index| sheets[index].bytes()).unwrap_or(0);
+        let program = self.bring(sheets, largest).await?;
+        let inputs = program.signature().inputs.iter().map(|port| port.zeros(|_| 1)).collect::<Result<_, _>>();
+        if let Ok(inputs) = inputs {
+            let _ = program.run(inputs, Instant::now() + WARM_UP).await;
+        }
+        Ok(())
     }
 
     async fn load(
