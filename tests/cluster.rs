@@ -332,7 +332,8 @@ fn a_node_that_becomes_slow_is_relieved() {
         while begun.elapsed() < Duration::from_secs(5) {
             same(&ask().await, &expected, "at the usual pace");
         }
-        assert_eq!(nodes[0].member.nodes()[&slow].slowdown, 0.0);
+        // On a busy machine sleeps take longer, too.
+        assert!(nodes[0].member.nodes()[&slow].slowdown < 1.0);
         nodes[1].pause_ms.store(10 * USUAL_MS, Relaxed);
         let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
         while computes(&nodes[0].member.relay.current(&digest).unwrap().spread) {
