@@ -17,7 +17,7 @@ use crate::{
     mechanisms::{
         measure::measure,
         pipeline::Pipeline,
-        place::Task,
+        place::{PlaceError, Task},
         relay::{CLOSE, Closing, PING, Ping, Relay, STAGE},
         shelf::{BLOB, Shelf},
     },
@@ -72,6 +72,8 @@ pub struct Member {
     loaded: Loaded,
     links: Links,
     health: Health,
+    /// Why models that this node leads are on no nodes, as was said last.
+    refused: Mutex<HashMap<Digest, PlaceError>>,
     /// What this node spreads models for where it leads.
     objective: Objective,
     uses: Uses,
@@ -131,6 +133,7 @@ impl Member {
             loaded: Loaded::default(),
             links: Links::default(),
             health,
+            refused: Mutex::default(),
             objective: part.objective,
             uses: Uses::default(),
             telling: tokio::sync::Mutex::default(),

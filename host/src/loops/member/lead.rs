@@ -1,7 +1,7 @@
 //! Decides where the fragments of a model go, if this node is the first of those that know it.
 
 use super::{
-    Member, Nodes,
+    Member, Nodes, lock,
     standby::with_standbys,
     view::{Plans, View},
 };
@@ -25,10 +25,14 @@ impl Member {
             let stages = match decide(&view, self.objective) {
                 Ok(stages) => stages,
                 Err(error) => {
-                    tracing::warn!(model = %plan.model, %error, "it can't be spread");
+                    let before = lock(&self.refused).insert(*digest, error.clone());
+                    if before.as_ref() != Some(&error) {
+                        tracing::warn!(model = %plan.model, %error, "it can't be spread");
+                    }
                     continue;
                 }
             };
+            lock(&self.refused).remove(digest);
             if view.latest.is_some_and(|latest| latest.stages == stages) {
                 continue;
             }
