@@ -26,7 +26,11 @@ mod split;
 
 use burst_host::mechanisms::place::{Cluster, Link, Node, Objective, Task, place};
 use report::{Flags, Report, Row, median, quantile};
-use std::{hint::black_box, time::Instant};
+use std::{
+    hint::black_box,
+    thread,
+    time::{Duration, Instant},
+};
 use support::fleet::Fleet;
 
 /// The program's own.
@@ -104,12 +108,16 @@ fn lose(flags: &Flags, report: &mut Report) {
     report.add(Row::alone("kill_recovery_p50_ms", "ms", median(&recovery), rounds * 1000));
     report.add(Row::alone("requests_lost", "requests", lost as f64, rounds * 1000));
     report.add(Row::alone("requests_duplicated", "requests", duplicated as f64, rounds * 1000));
-    let mut first = |round: usize| {
-        cluster.settle(3, 2);
-        cluster.first_answer(2 + round % 2).as_secs_f64() * 1e3
-    };
-    let first: Vec<f64> = (0..flags.pick(2, 20)).map(&mut first).collect();
-    report.add(Row::alone("kill_to_first_answer_ms", "ms", median(&first), first.len()));
+    // Right after a node came back, and after a silence: a node is given up later while it was busy of late.
+    for (metric, silence) in [("kill_to_first_answer_ms_busy", 0), ("kill_to_first_answer_ms", 10)] {
+        let mut first = |round: usize| {
+            cluster.settle(3, 2);
+            thread::sleep(Duration::from_secs(silence));
+            cluster.first_answer(2 + round % 2).as_secs_f64() * 1e3
+        };
+        let first: Vec<f64> = (0..flags.pick(4, 20)).map(&mut first).collect();
+        report.add(Row::alone(metric, "ms", median(&first), first.len()));
+    }
     let freezes: Vec<f64> = (0..flags.pick(2, 10)).map(|_| cluster.freeze(3).as_secs_f64() * 1e3).collect();
     report.add(Row::alone("freeze_detection_ms", "ms", median(&freezes), freezes.len()));
 }
