@@ -9,7 +9,7 @@ use super::{
     convolve::Convolution,
     movement::part,
 };
-use burst_host::nouns::Attribute;
+use burst_host::nouns::{Attribute, Spec};
 
 /// Rows of as many of the smallest tiles as there are.
 const ROWS_MAX: usize = GROUPS_MAX * REGISTER_ROWS;
@@ -19,7 +19,7 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value
     let (a, b) = (node.spec(0)?.shape.extents().to_vec(), node.spec(1)?.shape.extents().len());
     let &[ref batch @ .., m, k] = a.as_slice() else { return Ok(None) };
     let matrices: usize = batch.iter().product();
-    if m <= ROWS_MAX && (b > 2 || matrices <= GROUPS_MAX) {
+    if (m <= ROWS_MAX && (b > 2 || matrices <= GROUPS_MAX)) || !binds(planner, node.spec(0)?) {
         return Ok(None);
     }
     let x = planner.place(node.input(0))?;
@@ -44,11 +44,16 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value
 pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>, Halt> {
     let axis = usize::from(node.int("transA", 0) == 1);
     match node.spec(0)?.shape.extents() {
-        extents if extents.len() == 2 && extents[axis] > ROWS_MAX => {}
+        extents if extents.len() == 2 && extents[axis] > ROWS_MAX && binds(planner, node.spec(0)?) => {}
         _ => return Ok(None),
     }
     let x = planner.place(node.input(0))?;
     Ok(Some(vec![cut(planner, node, &x, axis, 0)?]))
+}
+
+/// Whether the device can have it at all. What it can't is refused whole, not cut into parts without number.
+fn binds(planner: &Planner, spec: &Spec) -> bool {
+    spec.bytes().is_some_and(|bytes| bytes <= planner.binding_max)
 }
 
 /// The operator on some rows after the other, which lie along one axis of the left side and another of the result.
@@ -70,7 +75,7 @@ fn cut(planner: &mut Planner, node: &Node<'_>, x: &Placed, from: usize, to: i64)
 
 /// A convolution of too many pixels, in bands that are joined again; `None` for any other.
 pub fn conv(planner: &mut Planner, node: &Node<'_>, whole: &Convolution<'_>) -> Result<Option<Value>, Halt> {
-    if whole.pixels() <= ROWS_MAX {
+    if whole.pixels() <= ROWS_MAX || !binds(planner, &whole.x.spec) || !binds(planner, &whole.spec) {
         return Ok(None);
     }
     let (windows, x) = (&whole.windows, planner.place(node.input(0))?);
