@@ -310,10 +310,11 @@ fn a_node_that_fills_up_holds_less() {
     });
 }
 
-/// What nodes take is what they sleep, so that nothing else on this machine decides.
+/// What nodes take is what they sleep, so that nothing else on this machine decides: for so long that what a busy machine
+/// sleeps beyond it is little.
 #[test]
 fn a_node_that_becomes_slow_is_relieved() {
-    const USUAL_MS: u64 = 20;
+    const USUAL_MS: u64 = 50;
     let directory = cut(&root().join("guests/digits/model/digits.onnx"), ["--parts", "3"]);
     block_on(async {
         let hub = Hub::default();
@@ -332,8 +333,7 @@ fn a_node_that_becomes_slow_is_relieved() {
         while begun.elapsed() < Duration::from_secs(5) {
             same(&ask().await, &expected, "at the usual pace");
         }
-        // On a busy machine sleeps take longer, too.
-        assert!(nodes[0].member.nodes()[&slow].slowdown < 1.0);
+        assert_eq!(nodes[0].member.nodes()[&slow].slowdown, 0.0);
         nodes[1].pause_ms.store(10 * USUAL_MS, Relaxed);
         let digest = Digest::of(&fs::read(directory.path().join(Plan::FILE)).unwrap());
         while computes(&nodes[0].member.relay.current(&digest).unwrap().spread) {

@@ -17,6 +17,7 @@ impl Member {
     /// Tells a new spread of each model that this node leads and that needs one.
     pub(super) fn lead(&self, nodes: &Nodes) {
         let plans = self.plans();
+        lock(&self.refused).retain(|digest, _| plans.contains_key(digest));
         for (digest, plan) in &plans {
             let Some(view) = View::new(nodes, &plans, digest) else { continue };
             if view.able.first() != Some(&self.fabric.name()) {
