@@ -7,16 +7,19 @@ python := justfile_directory() / "target/venv/bin/python"
 # The second driver that stands for a GPU, beside those that are installed
 swiftshader := justfile_directory() / "target/swiftshader/vk_swiftshader_icd.json"
 
+# ONNX Runtime's library, from its Python package
+onnxruntime := justfile_directory() / "target/onnxruntime"
+
 # What `wasmtime serve` needs, and nothing that takes minutes more to build.
 peer_features := "serve,run,cranelift,pooling-allocator,component-model,component-model-async,parallel-compilation,cache"
 
 # Serve the demo guests on 127.0.0.1: HTTP 8000, metrics 8002
-serve *flags: guests
-    cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
+serve *flags: guests (_onnxruntime "optional")
+    ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$(ls -d {{ onnxruntime }} 2>/dev/null || true)}" cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _cases _nodes _vulkan _swiftshader
-    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} cargo test --locked --workspace --features conformance {{ filter }}
+test *filter: guests _cases _nodes _vulkan _swiftshader (_onnxruntime "needed")
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
 check: _targets
@@ -31,12 +34,12 @@ guests: _toolchain _targets
     cd guests && cargo build --locked --release --target-dir target --target wasm32-unknown-unknown --workspace --lib --examples
 
 # Measure: host, burst, gpu, cluster. Prints a table, writes target/bench/<name>.json
-bench name *flags: guests (_peers name) _nodes _vulkan
-    BURST_PYTHON={{ python }} cargo bench --locked --bench {{ name }} -- {{ flags }}
+bench name *flags: guests (_peers name) _nodes _vulkan (_onnxruntime "needed")
+    BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo bench --locked --bench {{ name }} -- {{ flags }}
 
-# ONNX's node tests on cpu, gpu or swiftshader, beside its list in the tree: `just conformance cpu [--update] [Resize]`
-conformance accelerator *flags: _cases _vulkan _swiftshader
-    VK_ADD_DRIVER_FILES={{ swiftshader }} cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
+# ONNX's node tests on cpu, gpu, onnxruntime or swiftshader, beside its list in the tree: `just conformance cpu [--update] [Resize]`
+conformance accelerator *flags: _cases _vulkan _swiftshader (_onnxruntime "needed")
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
 
 # Train the models of digits and recommend again and write them into the tree
 models: _clients
@@ -67,6 +70,26 @@ _vulkan:
 # Another Vulkan on the CPU, from Debian's browser: strict where lavapipe is lenient
 _swiftshader:
     @[ -e {{ swiftshader }} ] || just _unpack chromium-common target/swiftshader usr/lib/chromium/libvk_swiftshader.so usr/lib/chromium/vk_swiftshader_icd.json
+
+# Once, from PyPI; without it, tract computes what ONNX Runtime would
+_onnxruntime need:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    package=$(grep '^onnxruntime==' tests/requirements.txt)
+    library="{{ onnxruntime }}/libonnxruntime.so.${package#*==}"
+    [ ! -e "$library" ] || exit 0
+    pip="python3 -m pip"
+    [ ! -x {{ python }} ] || pip="{{ python }} -m pip"
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$unpacked"' EXIT
+    if ! $pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$unpacked" "$package"; then
+        echo "ONNX Runtime's library can't be fetched: \`pip download $package\` fails" >&2
+        [ "{{ need }}" = optional ] && exit 0 || exit 1
+    fi
+    python3 -m zipfile -e "$unpacked"/*.whl "$unpacked"
+    rm -rf "{{ onnxruntime }}"
+    mkdir -p "{{ onnxruntime }}"
+    cp "$unpacked"/onnxruntime/capi/libonnxruntime.so.* "{{ onnxruntime }}"
 
 # Files of a Debian package, without installing it
 _unpack package to +files:

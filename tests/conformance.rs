@@ -27,6 +27,11 @@ fn conformance_cases_pass_as_listed_on_the_gpu() {
     }
 }
 
+#[test]
+fn conformance_cases_pass_as_listed_on_onnxruntime() {
+    check("onnxruntime");
+}
+
 fn check(accelerator: &str) {
     let Some(cases) = case::all() else {
         assert!(std::env::var_os("CI").is_none(), "ONNX's node tests are missing; `just test` writes them");

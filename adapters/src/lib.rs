@@ -14,5 +14,7 @@ pub mod gpu;
 pub mod keys;
 pub mod memory;
 pub mod onnx;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
 pub mod registry;
 pub mod sinks;

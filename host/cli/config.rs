@@ -31,7 +31,7 @@ pub struct Source {
     /// Address for Prometheus
     #[arg(long)]
     metrics: Option<SocketAddr>,
-    /// What computes graphs: auto, cpu, gpu or npu
+    /// What computes graphs: auto, cpu, gpu, onnxruntime or npu
     #[arg(long, value_parser = accelerator)]
     accelerator: Option<AcceleratorChoice>,
     /// A part of the name of the GPU
@@ -95,12 +95,12 @@ struct Wrong {
 
 /// Reads the word of a flag.
 pub fn accelerator(word: &str) -> Result<AcceleratorChoice, String> {
-    serde_json::from_value(word.into()).map_err(|_| "one of auto, cpu, gpu, npu".into())
+    serde_json::from_value(word.into()).map_err(|_| "one of auto, cpu, gpu, onnxruntime, npu".into())
 }
 
 /// Reads the word of a flag.
 pub fn fallback(word: &str) -> Result<Fallback, String> {
-    serde_json::from_value(word.into()).map_err(|_| "only cpu".into())
+    serde_json::from_value(word.into()).map_err(|_| "onnxruntime or cpu".into())
 }
 
 impl Source {
@@ -117,7 +117,9 @@ impl Source {
             format!("can't read the manifest `{}`; name one, or see guests/demo.toml for an example", path.display())
         })?;
         let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let manifest = self.merge(&text).map_err(|wrong| wrong.into_report(path, text))?;
+        let mut manifest = self.merge(&text).map_err(|wrong| wrong.into_report(path, text))?;
+        // Paths start from the manifest's directory.
+        manifest.onnxruntime.library = manifest.onnxruntime.library.map(|library| base.join(library));
         Ok(Loaded { manifest, base: base.into() })
     }
 

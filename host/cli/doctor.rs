@@ -31,6 +31,7 @@ impl Doctor {
         row("cpu", device(AcceleratorChoice::Cpu).await);
         row("gpu", device(AcceleratorChoice::Gpu).await);
         gpus().await;
+        row("onnxruntime", device(AcceleratorChoice::OnnxRuntime).await);
         row("npu", device(AcceleratorChoice::Npu).await);
         row("auto chooses", device(AcceleratorChoice::Auto).await);
         section("cameras");

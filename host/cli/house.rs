@@ -11,7 +11,7 @@ use burst_host::{
     mechanisms::{cache::Cache, sandbox::Sandbox},
     nouns::{
         Ledger, Manifest,
-        manifest::{AcceleratorChoice, Cluster, Fallback},
+        manifest::{self, AcceleratorChoice, Cluster, Fallback},
     },
     ports::{Accelerator, Memory},
 };
@@ -26,26 +26,62 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// The accelerator that was asked for; another one stands in for it only where the manifest says so.
+/// The accelerator that was asked for; others stand in for it only where the manifest says so.
 pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
-    match manifest.accelerator {
-        AcceleratorChoice::Cpu => Ok(Arc::new(cpu()?)),
-        AcceleratorChoice::Gpu => with_fallback(gpu(manifest, manifest.device.as_deref(), cache).await?, manifest),
-        // A driver that computes on the CPU is slower than the CPU's own accelerator: it has to be named.
-        AcceleratorChoice::Auto => match gpu(manifest, None, cache).await {
-            Ok(gpu) => with_fallback(gpu, manifest),
-            Err(reason) => {
-                match shows_hardware().await {
-                    true => tracing::warn!(%reason, "auto is the CPU: the GPU that is here can't be used"),
-                    false => tracing::debug!(%reason, "auto is the CPU"),
-                }
-                Ok(Arc::new(cpu()?))
-            }
-        },
+    let first: Arc<dyn Accelerator> = match manifest.accelerator {
+        AcceleratorChoice::Cpu => Arc::new(cpu()?),
+        AcceleratorChoice::Gpu => gpu(manifest, manifest.device.as_deref(), cache).await?,
+        AcceleratorChoice::OnnxRuntime => onnxruntime(manifest)?,
+        AcceleratorChoice::Auto => automatic(manifest, cache).await?,
         AcceleratorChoice::Npu => {
-            bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no NPU accelerator")
+            bail!(help = "use accelerator = \"onnxruntime\" or \"auto\"", "this build of burst has no NPU accelerator")
         }
+    };
+    with_fallbacks(first, manifest)
+}
+
+/// A hardware GPU, else ONNX Runtime where its library is, else tract. A driver that computes on the CPU is slower than
+/// either: it has to be named.
+async fn automatic(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
+    match gpu(manifest, None, cache).await {
+        Ok(gpu) => return Ok(gpu),
+        Err(reason) if shows_hardware().await => tracing::warn!(%reason, "auto: the GPU that is here can't be used"),
+        Err(reason) => tracing::debug!(%reason, "auto: no GPU"),
     }
+    match onnxruntime(manifest) {
+        Ok(onnxruntime) => return Ok(onnxruntime),
+        Err(reason) if names_library(manifest) => tracing::warn!(%reason, "auto: no ONNX Runtime"),
+        Err(reason) => tracing::debug!(%reason, "auto: no ONNX Runtime"),
+    }
+    Ok(Arc::new(cpu()?))
+}
+
+/// Whether somebody said where ONNX Runtime's library is.
+fn names_library(manifest: &Manifest) -> bool {
+    manifest.onnxruntime.library.is_some() || std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty())
+}
+
+#[cfg(feature = "onnxruntime")]
+fn onnxruntime(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
+    use burst_adapters::onnxruntime::{LibraryError, Math, OnnxRuntimeAccelerator, Options};
+    let config = &manifest.onnxruntime;
+    let limit = NonZeroU64::new(memory(manifest).limit_bytes);
+    let options = Options {
+        library: config.library.clone(),
+        threads: config.threads.unwrap_or_else(cores),
+        arena_max_bytes: config.arena_max_bytes.or(limit),
+    };
+    let math = match config.math {
+        manifest::Math::Exact => Math::Exact,
+        manifest::Math::Fast => Math::Fast,
+    };
+    let accelerator = OnnxRuntimeAccelerator::new(&options, math);
+    Ok(Arc::new(accelerator.map_err(|error| miette!(help = LibraryError::HELP, "{error}"))?))
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn onnxruntime(_: &Manifest) -> Result<Arc<dyn Accelerator>> {
+    bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no ONNX Runtime accelerator")
 }
 
 #[cfg(feature = "gpu")]
@@ -80,16 +116,23 @@ async fn shows_hardware() -> bool {
     false
 }
 
-fn with_fallback(first: Arc<dyn Accelerator>, manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
-    match manifest.fallback {
-        Some(Fallback::Cpu) => Ok(Arc::new(fallback::Fallback { first, second: Arc::new(cpu()?) })),
-        None => Ok(first),
-    }
+/// The first one, and behind it those of the manifest in their order.
+fn with_fallbacks(first: Arc<dyn Accelerator>, manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
+    manifest.fallback.0.iter().try_fold(first, |first, fallback| {
+        let second: Arc<dyn Accelerator> = match fallback {
+            Fallback::OnnxRuntime => onnxruntime(manifest)?,
+            Fallback::Cpu => Arc::new(cpu()?),
+        };
+        Ok(Arc::new(fallback::Fallback { first, second }) as Arc<dyn Accelerator>)
+    })
 }
 
 fn cpu() -> Result<CpuAccelerator> {
-    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    CpuAccelerator::new(threads).map_err(|fault| miette!("the CPU accelerator can't start: {fault}"))
+    CpuAccelerator::new(cores()).map_err(|fault| miette!("the CPU accelerator can't start: {fault}"))
+}
+
+fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Everything that deploys the guests of a manifest, on this node alone.

@@ -36,7 +36,7 @@ pub struct Measure {
     /// How long each fragment is measured at most, after its first run
     #[arg(long, default_value = "2000")]
     fragment_ms: NonZeroU64,
-    /// What computes graphs: auto, cpu, gpu or npu
+    /// What computes graphs: auto, cpu, gpu, onnxruntime or npu
     #[arg(long, default_value = "auto", value_parser = config::accelerator)]
     accelerator: AcceleratorChoice,
     /// A part of the name of the GPU

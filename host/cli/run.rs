@@ -15,7 +15,7 @@ use burst_host::{
     },
     nouns::{
         Manifest, Tensor,
-        manifest::{AcceleratorChoice, Fallback, Guest, PoolConfig},
+        manifest::{AcceleratorChoice, Fallback, Fallbacks, Guest, PoolConfig},
     },
     ports::Program,
 };
@@ -44,15 +44,15 @@ pub struct Run {
     /// Where the outputs go, as `<name>.npy`
     #[arg(long, default_value = ".")]
     output_dir: PathBuf,
-    /// What computes graphs: auto, cpu, gpu or npu
+    /// What computes graphs: auto, cpu, gpu, onnxruntime or npu
     #[arg(long, default_value = "auto", value_parser = config::accelerator)]
     accelerator: AcceleratorChoice,
     /// A part of the name of the GPU
     #[arg(long)]
     device: Option<String>,
-    /// What computes a model that the GPU lacks an operator of: cpu
-    #[arg(long, value_parser = config::fallback)]
-    fallback: Option<Fallback>,
+    /// What computes a model that the accelerator lacks an operator of: onnxruntime, cpu or both, the first one first
+    #[arg(long, value_parser = config::fallback, value_delimiter = ',')]
+    fallback: Vec<Fallback>,
     /// What it may hold in memory: 256MiB, 1GiB; of a larger cut model, fragments are read from disk for each run
     #[arg(long)]
     memory_max: Option<Size>,
@@ -154,7 +154,7 @@ impl Run {
         Manifest {
             accelerator: self.accelerator,
             device: self.device.clone(),
-            fallback: self.fallback,
+            fallback: Fallbacks(self.fallback.clone()),
             memory_max_bytes: self.memory_max.and_then(|Size(bytes)| NonZeroU64::new(bytes)),
             ..Manifest::default()
         }

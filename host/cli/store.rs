@@ -34,7 +34,7 @@ impl Store {
     /// Writes the weights of a model; the model itself goes where the caller wants it.
     pub fn weights(&self, graph: &Graph) -> Result<Stored> {
         let mut blobs = BTreeSet::new();
-        let model = onnx::encode_apart(graph, |contents| {
+        let model = onnx::encode_apart(graph, |_, contents| {
             if contents.len() > BLOB_MAX_BYTES {
                 return Err(Wrong(miette!("a tensor has {} bytes, a blob at most {BLOB_MAX_BYTES}", contents.len())));
             }

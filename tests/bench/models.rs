@@ -1,8 +1,8 @@
-//! The CPU accelerator beside ONNX Runtime, on the models of `tests/bench/models.py`.
+//! tract and ONNX Runtime behind the accelerator port, beside bare ONNX Runtime, on the models of `tests/bench/models.py`.
 
 use crate::{
     report::{Flags, Report, Row, median},
-    support::{block_on, npy, python, root},
+    support::{block_on, npy, onnxruntime, python, root},
 };
 use burst_adapters::{cpu::CpuAccelerator, onnx};
 use burst_host::{
@@ -28,14 +28,33 @@ const SECONDS_MAX: Duration = Duration::from_secs(10);
 pub fn measure(flags: &Flags, report: &mut Report) {
     for model in MODELS.into_iter().filter(|model| written(model)) {
         for threads in [1, 2] {
-            let accelerator = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-            let ours = Loaded::new(&accelerator, model, 1).unwrap().times(flags.pick(3, RUNS_MIN));
-            let metric = format!("model_{model}_ms_t{threads}");
             let peer_value = onnx_runtime(model, threads, 1);
-            let (value, n) = (Some(median(&ours)), ours.len());
-            report.add(Row { metric, unit: "ms", value, peer: ONNX_RUNTIME, peer_value, n });
+            let cpu = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
+            beside(&cpu, "cpu", model, threads, peer_value, flags, report);
+            // Its threads are those of the process.
+            if threads == ONNX_RUNTIME_THREADS {
+                beside(&*onnxruntime(), "onnxruntime", model, threads, peer_value, flags, report);
+            }
         }
     }
+}
+
+/// As many as the accelerator of the support has.
+const ONNX_RUNTIME_THREADS: usize = 2;
+
+fn beside(
+    accelerator: &dyn Accelerator,
+    name: &str,
+    model: &str,
+    threads: usize,
+    peer_value: Option<f64>,
+    flags: &Flags,
+    report: &mut Report,
+) {
+    let ours = Loaded::new(accelerator, model, 1).unwrap().times(flags.pick(3, RUNS_MIN));
+    let metric = format!("model_{model}_{name}_ms_t{threads}");
+    let (value, n) = (Some(median(&ours)), ours.len());
+    report.add(Row { metric, unit: "ms", value, peer: ONNX_RUNTIME, peer_value, n });
 }
 
 pub fn written(model: &str) -> bool {

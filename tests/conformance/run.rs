@@ -58,6 +58,7 @@ pub fn accelerator(name: &str) -> Option<Arc<dyn Accelerator>> {
             let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
             Some(Arc::new(CpuAccelerator::new(threads).expect("threads start")))
         }
+        "onnxruntime" => Some(crate::support::onnxruntime()),
         "gpu" => Some(gpu(std::env::var("BURST_GPU").unwrap_or_else(|_| "llvmpipe".into()))),
         "swiftshader" => Some(gpu("SwiftShader".into())),
         _ => None,

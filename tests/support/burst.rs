@@ -24,6 +24,8 @@ impl Burst {
     pub fn command(cache: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_burst"));
         command.current_dir(root()).env("XDG_CACHE_HOME", cache).env("NO_COLOR", "1").stdin(Stdio::null());
+        // Which accelerator `auto` chooses must not hang on the environment.
+        command.env_remove("ORT_DYLIB_PATH");
         command
     }
 

@@ -20,6 +20,7 @@ use burst_adapters::{
     cpu::CpuAccelerator,
     gpu::{GpuAccelerator, Wanted},
     onnx::Onnx,
+    onnxruntime::{Math, OnnxRuntimeAccelerator, Options},
     registry::Directory,
 };
 use burst_host::{
@@ -84,6 +85,21 @@ pub fn sandbox() -> Arc<Sandbox> {
 pub fn cpu() -> Arc<CpuAccelerator> {
     static CPU: OnceLock<Arc<CpuAccelerator>> = OnceLock::new();
     CPU.get_or_init(|| Arc::new(CpuAccelerator::new(NonZeroUsize::new(2).unwrap()).unwrap())).clone()
+}
+
+/// ONNX Runtime's library, which `just test` fetches.
+pub fn onnxruntime_library() -> PathBuf {
+    let named = std::env::var_os("BURST_ONNXRUNTIME").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("target/onnxruntime"))
+}
+
+/// ONNX Runtime on two threads, with the numbers as the model says.
+pub fn onnxruntime() -> Arc<OnnxRuntimeAccelerator> {
+    let library = Some(onnxruntime_library());
+    let options = Options { library, threads: NonZeroUsize::new(2).unwrap(), arena_max_bytes: None };
+    Arc::new(
+        OnnxRuntimeAccelerator::new(&options, Math::Exact).unwrap_or_else(|error| panic!("{error}; run `just test`")),
+    )
 }
 
 /// lavapipe, opened for one test; `None` where it is not installed and need not be.

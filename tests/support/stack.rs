@@ -93,7 +93,7 @@ pub fn expected(layers: usize) -> Vec<f32> {
 pub fn write(layers: usize, directory: &Path) -> PathBuf {
     fs::create_dir_all(directory).unwrap();
     let mut index = 0;
-    let model = onnx::encode_apart::<OnnxError>(&graph(layers), |_| {
+    let model = onnx::encode_apart::<OnnxError>(&graph(layers), |_, _| {
         let name = format!("w{index}.bin");
         fs::write(directory.join(&name), bytemuck::cast_slice(&matrix(index))).unwrap();
         index += 1;

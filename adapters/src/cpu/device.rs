@@ -4,7 +4,7 @@ use burst_host::ports::{Device, DeviceKind};
 use std::{env::consts::ARCH, fs};
 
 /// Linux says both in /proc; elsewhere the architecture has to do.
-pub(super) fn this_machine() -> Device {
+pub(crate) fn this_machine() -> Device {
     Device {
         kind: DeviceKind::Cpu,
         name: field("/proc/cpuinfo", "model name").unwrap_or_else(|| ARCH.into()),

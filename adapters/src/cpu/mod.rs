@@ -16,7 +16,7 @@ mod tests;
 mod translate;
 mod traps;
 pub mod view;
-mod workers;
+pub(crate) mod workers;
 
 use crate::onnx::Limits;
 use async_trait::async_trait;
@@ -24,6 +24,7 @@ use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+pub(crate) use device::this_machine;
 pub use infer::{declared, infer};
 use program::CpuProgram;
 use std::{num::NonZeroUsize, sync::Arc};
@@ -41,7 +42,7 @@ impl CpuAccelerator {
     /// Starts `threads` compute threads, which sleep while nothing runs, and as many helpers for one large model.
     pub fn new(threads: NonZeroUsize) -> Result<Self, Fault> {
         Ok(Self {
-            device: Arc::new(device::this_machine()),
+            device: Arc::new(this_machine()),
             workers: Arc::new(Workers::start(threads)?),
             limits: Limits::default(),
         })
@@ -88,7 +89,7 @@ pub(crate) fn compute(graph: &Graph) -> Result<Vec<Tensor>, Fault> {
 }
 
 /// `Err` for a tensor of another device.
-fn on_host(tensor: &Tensor) -> Result<(), Fault> {
+pub(crate) fn on_host(tensor: &Tensor) -> Result<(), Fault> {
     match tensor.contents() {
         Some(_) => Ok(()),
         None => Err(Fault::Invalid("the tensor is on another device".into())),

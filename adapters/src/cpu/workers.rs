@@ -24,7 +24,7 @@ const QUEUE_MAX: usize = 1024;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The pool. Dropping it ends the threads once their jobs are done.
-pub(super) struct Workers {
+pub(crate) struct Workers {
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
 }
@@ -44,7 +44,7 @@ struct Queue {
 }
 
 impl Workers {
-    pub(super) fn start(threads: NonZeroUsize) -> Result<Self, Fault> {
+    pub(crate) fn start(threads: NonZeroUsize) -> Result<Self, Fault> {
         let threads = threads.get();
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
@@ -65,7 +65,7 @@ impl Workers {
     /// Runs `job` on a compute thread. A panic in it is a fault of its own.
     ///
     /// Fails with `TimedOut` at the deadline; a job that has not started by then never does.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         deadline: Option<Instant>,
         job: impl FnOnce() -> Result<T, Fault> + Send + 'static,

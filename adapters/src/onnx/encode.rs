@@ -23,18 +23,20 @@ pub fn encode(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
     Ok(model(graph, graph_proto(graph)?)?.encode_to_vec())
 }
 
-/// Writes a model with its larger weights beside it: `keep` takes each one's contents and says where it keeps them, as
-/// a path from the model's directory.
+/// Writes a model with its larger weights beside it: `keep` takes the name and the contents of each, in the order of the
+/// graph, and says where it keeps them, as a path from the model's directory.
 pub fn encode_apart<E: From<OnnxError>>(
     graph: &Graph,
-    mut keep: impl FnMut(&Bytes) -> Result<String, E>,
+    mut keep: impl FnMut(&str, &Bytes) -> Result<String, E>,
 ) -> Result<Vec<u8>, E> {
     let mut main = graph_proto(graph)?;
     for tensor in &mut main.initializer {
         if let Some(contents) = tensor.raw_data.take_if(|contents| contents.len() >= APART_MIN_BYTES) {
             let entry = |key: &str, value| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
-            tensor.external_data =
-                vec![entry("location", keep(&contents)?), entry("length", contents.len().to_string())];
+            tensor.external_data = vec![
+                entry("location", keep(tensor.name.as_deref().unwrap_or_default(), &contents)?),
+                entry("length", contents.len().to_string()),
+            ];
             tensor.data_location = Some(EXTERNAL);
         }
     }

@@ -79,7 +79,7 @@ fn check_round_trip(graph: &Graph) {
 fn weights_survive_beside_the_file() {
     let graph = decoded(DIGITS).unwrap();
     let mut blobs = Blobs::new();
-    let file = encode_apart(&graph, |contents| {
+    let file = encode_apart(&graph, |_, contents| {
         let location = format!("blobs/{}", blobs.len());
         blobs.insert(location.clone(), contents.clone());
         Ok::<_, OnnxError>(location)

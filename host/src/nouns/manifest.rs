@@ -1,8 +1,10 @@
 //! What the operator wants: guests, models, cameras, limits. Every queue, pool and buffer takes its size from here.
 
+mod accelerator;
 mod cluster;
 
 use super::{Element, Extent, Port, VocabularyEntry};
+pub use accelerator::{AcceleratorChoice, Fallback, Fallbacks, Math, OnnxRuntimeConfig};
 pub use cluster::{Cluster, Papers};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,8 +31,11 @@ pub struct Manifest {
     /// Device memory for everything together: models, plans, tensors and buffers kept for the next ones. What the driver
     /// gives when left out.
     pub device_max_bytes: Option<NonZeroUsize>,
-    /// What computes the models that the accelerator lacks an operator of; such a model is refused when left out.
-    pub fallback: Option<Fallback>,
+    /// What computes the models that the accelerator lacks an operator of, or a list, the first one first; such a model
+    /// is refused when left out.
+    pub fallback: Fallbacks,
+    /// How ONNX Runtime is loaded.
+    pub onnxruntime: OnnxRuntimeConfig,
     /// What may be compiled and kept on disk.
     pub cache: Cache,
     /// The cluster that this node belongs to; it stands alone when left out.
@@ -73,25 +78,6 @@ impl Default for Server {
             drain_ms: 10_000,
         }
     }
-}
-
-/// What computes graphs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AcceleratorChoice {
-    /// The best device that is there; `burst doctor` says which and why.
-    #[default]
-    Auto,
-    Cpu,
-    Gpu,
-    Npu,
-}
-
-/// What stands in for a GPU or an NPU, a model at a time. Answers say what computed them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Fallback {
-    Cpu,
 }
 
 /// Compiled guests on disk.

@@ -1,0 +1,96 @@
+//! The ONNX Runtime accelerator: its CPU provider, in a shared library that is loaded when the accelerator is made.
+
+mod division;
+mod element;
+mod empty_batch;
+mod fault;
+mod library;
+mod program;
+mod runtime;
+mod session;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use crate::cpu::{self, on_host, view, workers::Workers};
+use async_trait::async_trait;
+use burst_host::{
+    nouns::{Account, Fault, Frame, Graph, Tensor, View},
+    ports::{Accelerator, Device, Program},
+};
+pub use library::LibraryError;
+use program::OnnxRuntimeProgram;
+use runtime::Runtime;
+pub use runtime::{Arena, Options};
+use session::Session;
+use std::sync::Arc;
+
+/// How closely the numbers of quantised models are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Math {
+    /// As the model says.
+    #[default]
+    Exact,
+    /// Activations may be rounded to 8 bits where weights have few bits, as ONNX Runtime does unless told otherwise.
+    Fast,
+}
+
+/// Every core of this box, or as many as it was given.
+#[derive(Clone)]
+pub struct OnnxRuntimeAccelerator {
+    device: Arc<Device>,
+    workers: Arc<Workers>,
+    runtime: Arc<Runtime>,
+    math: Math,
+}
+
+impl OnnxRuntimeAccelerator {
+    /// Loads the library, once for the process, and starts as many threads as compute at once; they sleep while nothing
+    /// runs.
+    pub fn new(options: &Options, math: Math) -> Result<Self, LibraryError> {
+        let runtime = Runtime::start(options)?;
+        let driver = format!("ONNX Runtime {}", runtime.version);
+        let device = Arc::new(Device { driver, ..cpu::this_machine() });
+        let workers = Workers::start(options.threads).map_err(|fault| LibraryError::NotStarted(fault.to_string()))?;
+        Ok(Self { device, workers: Arc::new(workers), runtime, math })
+    }
+
+    /// What all sessions of the process hold in their arena; `None` where ONNX Runtime does not tell.
+    pub fn arena(&self) -> Option<Arena> {
+        self.runtime.arena()
+    }
+}
+
+#[async_trait]
+impl Accelerator for OnnxRuntimeAccelerator {
+    fn describe(&self) -> &Device {
+        &self.device
+    }
+
+    fn for_account(&self, _: &Account) -> Arc<dyn Accelerator> {
+        Arc::new(self.clone())
+    }
+
+    /// Host memory is where graphs read best here.
+    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
+        on_host(&tensor)?;
+        Ok(tensor)
+    }
+
+    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
+        on_host(tensor)?;
+        Ok(tensor.clone())
+    }
+
+    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
+        let (frame, view) = (frame.clone(), *view);
+        self.workers.run(None, move || view::view(&frame, &view)).await
+    }
+
+    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
+        let (graph, math, runtime) = (graph.clone(), self.math, self.runtime.clone());
+        let session = self.workers.run(None, move || Session::new(&graph, math, &runtime)).await?;
+        let (device, workers) = (self.device.clone(), self.workers.clone());
+        Ok(Arc::new(OnnxRuntimeProgram { session: Arc::new(session), device, workers }))
+    }
+}

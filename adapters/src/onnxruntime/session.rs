@@ -1,0 +1,179 @@
+//! A graph as a session of ONNX Runtime, which all guests share.
+
+use super::{
+    Math, division,
+    element::element,
+    empty_batch, fault,
+    runtime::{Runtime, check},
+    value::Value,
+};
+use crate::onnx;
+use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Port, Signature, Tensor};
+use ort::{
+    AsPointer,
+    session::{
+        RunOptions,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
+    value::ValueType,
+};
+use std::{
+    ffi::{CString, c_char},
+    ptr,
+    sync::Arc,
+};
+
+/// A loaded model.
+pub(super) struct Session {
+    pub signature: Signature,
+    session: ort::session::Session,
+    runtime: Arc<Runtime>,
+    /// Names of the signature's inputs and outputs, for C.
+    inputs: Vec<CString>,
+    outputs: Vec<CString>,
+    /// Weights, which the session reads where they are. Dropped after it: fields are dropped in this order.
+    _weights: Vec<Value>,
+}
+
+impl Session {
+    /// Loads a graph: takes milliseconds to seconds, and packs weights.
+    pub(super) fn new(graph: &Graph, math: Math, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
+        let mut graph = graph.clone();
+        division::guard(&mut graph);
+        empty_batch::guard(&mut graph);
+        if math == Math::Exact {
+            keep_activations(&mut graph.ops);
+        }
+        let mut weights = Vec::new();
+        let model = onnx::encode_apart(&graph, |name, _| {
+            weights.push(name.to_owned());
+            Ok::<_, onnx::OnnxError>(name.to_owned())
+        })?;
+        let mut builder = options(&runtime.environment, math).map_err(fault::of_load)?;
+        let weights = add_weights(&mut builder, &graph, &weights, runtime)?;
+        let session = builder.commit_from_memory(&model).map_err(fault::of_load)?;
+        runtime.note_arena(&session).map_err(fault::of_load)?;
+        let signature = signature(&graph, &session);
+        let names = |ports: &[Port]| ports.iter().map(|port| c_name(&port.name)).collect::<Result<_, _>>();
+        let (inputs, outputs) = (names(&signature.inputs)?, names(&signature.outputs)?);
+        Ok(Self { signature, session, runtime: runtime.clone(), inputs, outputs, _weights: weights })
+    }
+
+    /// Computes all outputs on this thread and on the pool. Ends between two operators once the options are told to.
+    pub(super) fn run(&self, inputs: &[Tensor], options: &RunOptions) -> Result<Vec<Tensor>, Fault> {
+        let values = inputs.iter().map(|input| Value::of(input, &self.runtime.host));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        let pointers: Vec<_> = values.iter().map(Value::pointer).collect();
+        let (input_names, output_names) = (pointers_of(&self.inputs), pointers_of(&self.outputs));
+        let mut results = vec![ptr::null_mut(); output_names.len()];
+        // SAFETY: names and values are as many as is told and live through the call; sessions may be run by many threads
+        // at once, says ONNX Runtime's C API.
+        let ran = unsafe {
+            check((ort::api().Run)(
+                self.session.ptr().cast_mut(),
+                options.ptr(),
+                input_names.as_ptr(),
+                pointers.as_ptr(),
+                pointers.len(),
+                output_names.as_ptr(),
+                output_names.len(),
+                results.as_mut_ptr(),
+            ))
+        };
+        // Owned at once, so that none is lost on the way out.
+        let results: Vec<_> = results.into_iter().map(|value| Value::owning(value, bytes::Bytes::new())).collect();
+        ran.map_err(fault::of_run)?;
+        results.into_iter().map(|value| value?.into_tensor(&values)).collect()
+    }
+}
+
+fn options(environment: &ort::environment::Environment, math: Math) -> ort::Result<SessionBuilder> {
+    let builder = ort::session::Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_env_allocators()?;
+    if math == Math::Fast {
+        return Ok(builder);
+    }
+    // Products of 8-bit integers are summed in 16 bits on some processors, and saturate there.
+    let builder = builder.with_config_entry("session.x64quantprecision", "1")?;
+    Ok(builder.with_config_entry("session.qdq_matmulnbits_accuracy_level", EXACT)?)
+}
+
+/// `MatMulNBits` with its activations as they are; its default rounds them to 8 bits.
+const EXACT: &str = "1";
+
+/// Products with weights of few bits keep their activations, in subgraphs too.
+fn keep_activations(ops: &mut [Op]) {
+    for op in ops {
+        if op.kind == "MatMulNBits" && op.domain == "com.microsoft" {
+            op.attributes.retain(|(name, _)| name != "accuracy_level");
+            op.attributes.push(("accuracy_level".into(), Attribute::Int(1)));
+        }
+        for (_, attribute) in &mut op.attributes {
+            match attribute {
+                Attribute::Graph(graph) => keep_activations(&mut graph.ops),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| keep_activations(&mut graph.ops)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Gives the session its weights where they are, instead of copies.
+fn add_weights(
+    builder: &mut SessionBuilder,
+    graph: &Graph,
+    names: &[String],
+    runtime: &Runtime,
+) -> Result<Vec<Value>, Fault> {
+    let mut weights = Vec::with_capacity(names.len());
+    let names = names.iter().map(|name| c_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut rest = names.iter();
+    // They come in the order of the graph.
+    let mut next = rest.next();
+    for (name, tensor) in &graph.constants {
+        if next.is_some_and(|wanted| wanted.as_bytes() == name.as_bytes()) {
+            weights.push(Value::of(tensor, &runtime.host)?);
+            next = rest.next();
+        }
+    }
+    if weights.is_empty() {
+        return Ok(weights);
+    }
+    let (c_names, values) = (pointers_of(&names), weights.iter().map(Value::pointer).collect::<Vec<_>>());
+    // SAFETY: names and values are as many as is told; the values live as long as the session.
+    let added = unsafe {
+        check((ort::api().AddExternalInitializers)(builder.ptr_mut(), c_names.as_ptr(), values.as_ptr(), values.len()))
+    };
+    added.map_err(fault::of_load)?;
+    Ok(weights)
+}
+
+/// What the graph declares, completed by what ONNX Runtime found out about its outputs.
+fn signature(graph: &Graph, session: &ort::session::Session) -> Signature {
+    let mut signature = graph.signature();
+    for port in &mut signature.outputs {
+        let found = session.outputs().iter().find(|output| output.name() == port.name);
+        let Some(ValueType::Tensor { ty, shape, .. }) = found.map(|output| output.dtype()) else { continue };
+        port.element = port.element.or_else(|| element((*ty).into()));
+        let extent = |&extent: &i64| usize::try_from(extent).map_or(Extent::Any, Extent::Fixed);
+        let found: Vec<Extent> = shape.iter().map(extent).collect();
+        match &mut port.shape {
+            Some(declared) if declared.len() == found.len() => {
+                let open = declared.iter_mut().zip(found).filter(|(declared, _)| **declared == Extent::Any);
+                open.for_each(|(declared, found)| *declared = found);
+            }
+            // Where it found nothing out, the shape of a scalar stands.
+            declared => *declared = (!found.is_empty()).then_some(found).or_else(|| declared.take()),
+        }
+    }
+    signature
+}
+
+fn c_name(name: &str) -> Result<CString, Fault> {
+    CString::new(name).map_err(|_| Fault::Invalid(format!("the name {name:?} has a zero in it")))
+}
+
+fn pointers_of(names: &[CString]) -> Vec<*const c_char> {
+    names.iter().map(|name| name.as_ptr()).collect()
+}
