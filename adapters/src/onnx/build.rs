@@ -85,11 +85,6 @@ impl<'a> Builder<'a> {
         self.facts.element(name)
     }
 
-    /// The element of a value; fails where the model does not tell it.
-    pub(super) fn told(&self, name: &str) -> Result<Element, String> {
-        self.element(name).ok_or_else(|| format!("the element type of `{name}` is not told"))
-    }
-
     /// The contents of an input that never changes.
     pub(super) fn known(&self, index: usize, what: &str) -> Result<Tensor, String> {
         let name = self.needed(index)?;

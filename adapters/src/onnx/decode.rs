@@ -249,9 +249,11 @@ fn known(value: ValueInfoProto) -> Result<Option<Port>, OnnxError> {
     Ok(Some(Port { name, element, shape, optional: false }))
 }
 
-/// Whether this tells extents apart: exporters write `?`, `-1` or Python's `None` for what they don't know.
-fn is_name(name: &str) -> bool {
-    !matches!(name, "-1" | "None") && name.contains(char::is_alphanumeric)
+/// An extent of this name, if that tells extents apart: exporters write `?`, `-1` or Python's `None` for what they don't
+/// know.
+pub(super) fn named(name: String) -> Extent {
+    let told = !matches!(name.as_str(), "-1" | "None") && name.contains(char::is_alphanumeric);
+    if told { Extent::Named(name) } else { Extent::Any }
 }
 
 fn extents(name: &str, shape: TensorShapeProto) -> Result<Vec<Extent>, OnnxError> {
@@ -265,8 +267,8 @@ fn extents(name: &str, shape: TensorShapeProto) -> Result<Vec<Extent>, OnnxError
                 // Exporters write -1 for "any".
                 Err(_) => Extent::Any,
             },
-            Some(DimensionValue::Param(name)) if is_name(&name) => Extent::Named(name),
-            Some(DimensionValue::Param(_)) | None => Extent::Any,
+            Some(DimensionValue::Param(name)) => named(name),
+            None => Extent::Any,
         })
         .collect();
     let fixed = extents.iter().filter_map(|extent| match extent {

@@ -1,6 +1,6 @@
 //! What a graph tells of its values: their elements, and what is constant.
 
-use burst_host::nouns::{Attribute, Element, Extent, Graph, Op, Port, Tensor};
+use burst_host::nouns::{Attribute, Element, Extent, Graph, Op, Tensor};
 use std::collections::HashMap;
 
 /// What is known of one value.

@@ -139,7 +139,8 @@ fn seen(builder: &mut Builder<'_>, q: &str, k: &str, places: &Places, step: &str
     let mut hidden = builder.add("Greater", &[&at, &queries], &[]);
     let window = builder.int("local_window_size", -1);
     if window >= 0 {
-        let window = builder.long(window)?;
+        // A window of one is the query's own place.
+        let window = builder.long(window - 1)?;
         let first = builder.add("Sub", &[&queries, &window], &[]);
         let before = builder.add("Less", &[&at, &first], &[]);
         hidden = builder.add("Or", &[&hidden, &before], &[]);
