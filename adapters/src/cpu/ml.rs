@@ -1,6 +1,7 @@
 //! Operators of `ai.onnx.ml` that are added to tract: trees, and votes of support vectors.
 
 mod attributes;
+mod encode;
 mod forest;
 mod labels;
 mod rows;
@@ -19,6 +20,7 @@ const OWN: &[&str] = &["SVMClassifier", "TreeEnsemble", "TreeEnsembleClassifier"
 /// tract with the operators that are added to it.
 pub(super) fn tract() -> Onnx {
     let mut tract = tract_onnx::onnx();
+    tract.op_register.insert("LabelEncoder", encode::labels);
     tract.op_register.insert("SVMClassifier", vectors::classifier);
     tract.op_register.insert("TreeEnsemble", trees::ensemble);
     tract.op_register.insert("TreeEnsembleClassifier", trees::classifier);

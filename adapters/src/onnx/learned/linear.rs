@@ -36,10 +36,11 @@ pub fn regress(builder: &mut Builder<'_>) -> Outcome {
 
 /// The label with the largest score; of one score the second label where it is above zero.
 pub fn classify(builder: &mut Builder<'_>) -> Outcome {
-    let labels = builder.ints("classlabels_ints");
-    if labels.is_empty() {
-        return Ok(false);
-    }
+    let texts = builder.op.attribute("classlabels_strings");
+    let texts = if let Some(Attribute::Texts(texts)) = texts { texts.as_slice() } else { &[] };
+    // Texts are looked up by their places.
+    let places: Vec<i64> = (0..texts.len() as i64).collect();
+    let labels = if texts.is_empty() { builder.ints("classlabels_ints") } else { &places };
     let targets = builder.floats("intercepts").len();
     let x = floats(builder)?;
     let scores = product(builder, &x, targets)?;
@@ -60,7 +61,14 @@ pub fn classify(builder: &mut Builder<'_>) -> Outcome {
         }
         (targets, labels) => return Err(format!("{} labels for {targets} scores", labels.len())),
     };
-    builder.result(0, &label);
+    if texts.is_empty() {
+        builder.result(0, &label);
+    } else {
+        let keys = Attribute::Ints(places.clone());
+        let attributes = [("keys_int64s", keys), ("values_strings", Attribute::Texts(texts.to_vec()))];
+        let named = builder.add_in("ai.onnx.ml", "LabelEncoder", &[&label], &attributes, 1);
+        named.iter().for_each(|named| builder.result(0, named));
+    }
     builder.result(1, &y);
     Ok(true)
 }
