@@ -72,7 +72,7 @@ impl Pass<'_> {
 
     fn op(&mut self, mut op: Op, facts: &mut Facts, ops: &mut Vec<Op>, depth: usize) -> Result<(), Fault> {
         let native = !op.domain.is_empty() && (self.target.native)(&op, &|name| facts.tensor(name).cloned());
-        if let Some(row) = self.row(&op).filter(|_| !native && depth < DEPTH_MAX) {
+        if let Some(row) = self.row(&op, depth).filter(|_| !native && depth < DEPTH_MAX) {
             let mut builder = Builder::new(&op, facts, [self.source, self.opset, self.learned]);
             if row(&mut builder).map_err(|reason| self.unsupported(&op, &reason))? {
                 let made = mem::take(&mut builder.ops);
@@ -97,8 +97,10 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn row(&self, op: &Op) -> Option<Row> {
+    fn row(&self, op: &Op, depth: usize) -> Option<Row> {
         match op.domain.as_str() {
+            // What is made here is in the late form already.
+            "" if depth > 0 => contrib::row(op),
             "" => upgrade::row(op, self.source).or_else(|| contrib::row(op)),
             "com.microsoft" => contrib::row(op),
             "ai.onnx.ml" => learned::row(op),
