@@ -1,8 +1,8 @@
 //! One pass before any accelerator sees a graph: functions are inlined, forms of early operator sets become those of
-//! opset 7, and what ONNX Runtime and others add to ONNX is made of ONNX's own operators.
+//! opset 10, and what ONNX Runtime and others add to ONNX is made of ONNX's own operators.
 
 use super::{
-    Limits,
+    Limits, OnnxError,
     build::{Builder, Outcome},
     check, contrib,
     facts::Facts,
@@ -17,7 +17,7 @@ pub(super) type Row = fn(&mut Builder<'_>) -> Outcome;
 /// Operators in the place of operators that stand in for operators.
 const DEPTH_MAX: usize = 8;
 /// Operators that one may come to, on average.
-const MADE_MAX: usize = 16;
+const MADE_MAX: usize = 8;
 /// What stand-ins are written in where a model names no operator set of ONNX's own.
 const OPSET: i64 = 21;
 
@@ -36,7 +36,7 @@ pub fn plain(graph: &Graph, limits: &Limits, target: &Target) -> Result<Graph, F
     let source = version(&graph.opsets, "").unwrap_or(OPSET);
     let learned = version(&graph.opsets, "ai.onnx.ml").unwrap_or(1);
     let opset = upgrade::target(&graph, source);
-    let mut pass = Pass { target, source, opset, learned, weights: Vec::new() };
+    let mut pass = Pass { target, limits, source, opset, learned, made: 0, bytes: 0, weights: Vec::new() };
     pass.graph(&mut graph, &mut Facts::default())?;
     graph.constants.append(&mut pass.weights);
     graph.opsets.retain(|opset| !opset.domain.is_empty());
@@ -52,9 +52,14 @@ fn version(opsets: &[Opset], domain: &str) -> Option<i64> {
 
 struct Pass<'a> {
     target: &'a Target,
+    limits: &'a Limits,
     source: i64,
     opset: i64,
     learned: i64,
+    /// Operators so far.
+    made: usize,
+    /// What weights were unpacked to.
+    bytes: usize,
     weights: Vec<(String, Tensor)>,
 }
 
@@ -76,7 +81,10 @@ impl Pass<'_> {
             let mut builder = Builder::new(&op, facts, [self.source, self.opset, self.learned]);
             if row(&mut builder).map_err(|reason| self.unsupported(&op, &reason))? {
                 let made = mem::take(&mut builder.ops);
+                let bytes = builder.weights.iter().filter_map(|(_, tensor)| tensor.spec().bytes());
+                self.bytes = bytes.fold(self.bytes, usize::saturating_add);
                 self.weights.append(&mut builder.weights);
+                self.within()?;
                 return made.into_iter().try_for_each(|made| self.op(made, facts, ops, depth + 1));
             }
         }
@@ -94,6 +102,14 @@ impl Pass<'_> {
         }
         facts.learn(&op);
         ops.push(op);
+        self.made += 1;
+        self.within()
+    }
+
+    /// Fails where a model comes to more than it may.
+    fn within(&self) -> Result<(), Fault> {
+        OnnxError::limit("operators in operators of ONNX", self.made, self.limits.ops_max.saturating_mul(MADE_MAX))?;
+        OnnxError::limit("bytes of unpacked weights", self.bytes, self.limits.external_max_bytes)?;
         Ok(())
     }
 
