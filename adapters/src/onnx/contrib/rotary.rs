@@ -15,20 +15,21 @@ pub fn embedding(builder: &mut Builder<'_>) -> Outcome {
     let places = builder.extent(&x, if rank == 4 { 2 } else { 1 })?;
     let batch = builder.extent(&x, 0)?;
     let ids = positions(builder, &ids, &batch, &places)?;
+    let half = builder.facts.extents(&cosines).and_then(|extents| *extents.last()?);
+    let [cosines, sines] = looked_up(builder, [&cosines, &sines], &ids);
     let mut attributes = vec![("interleaved", Attribute::Int(builder.int("interleaved", 0)))];
     let (heads, rotated) = (builder.int("num_heads", 0), builder.int("rotary_embedding_dim", 0));
     if rank == 4 || heads > 0 {
         attributes.extend([("num_heads", Attribute::Int(heads)), ("rotary_embedding_dim", Attribute::Int(rotated))]);
-        let y = builder.add("RotaryEmbedding", &[&x, &cosines, &sines, &ids], &attributes);
+        let y = builder.add("RotaryEmbedding", &[&x, &cosines, &sines], &attributes);
         return builder.done(&y);
     }
     // Heads are as wide as the tables say.
-    let half = builder.facts.extents(&cosines).and_then(|extents| *extents.last()?);
     let width = 2 * half.ok_or("tables whose extents are not told")? as i64;
     let shape = builder.add("Shape", &[&x], &[]);
     let x = builder.reshape(&x, &[0, 0, -1, width])?;
     let x = builder.transpose(&x, &[0, 2, 1, 3]);
-    let y = builder.add("RotaryEmbedding", &[&x, &cosines, &sines, &ids], &attributes);
+    let y = builder.add("RotaryEmbedding", &[&x, &cosines, &sines], &attributes);
     let y = builder.transpose(&y, &[0, 2, 1, 3]);
     let y = builder.add("Reshape", &[&y, &shape], &[]);
     builder.done(&y)
@@ -48,10 +49,16 @@ fn positions(builder: &mut Builder<'_>, ids: &str, batch: &str, places: &str) ->
     }
 }
 
+/// The rows of both tables for each position, looked up here: tract's operator takes no position that follows from shapes.
+fn looked_up(builder: &mut Builder<'_>, tables: [&str; 2], ids: &str) -> [String; 2] {
+    tables.map(|table| builder.gather(table, ids, 0))
+}
+
 /// Heads before places, turned by their positions.
 pub fn rotate(builder: &mut Builder<'_>, x: &str, [cosines, sines]: [&str; 2], ids: &str) -> String {
     let half = builder.facts.extents(cosines).and_then(|extents| *extents.last()?);
+    let [cosines, sines] = looked_up(builder, [cosines, sines], ids);
     let mut attributes = vec![("interleaved", Attribute::Int(builder.int("rotary_interleaved", 0)))];
     attributes.extend(half.map(|half| ("rotary_embedding_dim", Attribute::Int(2 * half as i64))));
-    builder.add("RotaryEmbedding", &[x, cosines, sines, ids], &attributes)
+    builder.add("RotaryEmbedding", &[x, &cosines, &sines], &attributes)
 }
