@@ -7,6 +7,7 @@ mod decide;
 mod device;
 mod infer;
 mod mend;
+mod ml;
 mod number;
 mod plans;
 mod program;

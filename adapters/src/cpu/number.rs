@@ -26,6 +26,9 @@ pub(super) fn datum(element: Element) -> Option<DatumType> {
 
 /// What leaves tract as `datum`. Its symbolic extents are ONNX's INT64.
 pub(super) fn element(datum: DatumType) -> Option<Element> {
+    if datum == DatumType::String {
+        return Some(Element::Bytes);
+    }
     let plain = if datum == DatumType::TDim { DatumType::I64 } else { datum.unquantized() };
     Element::ALL.into_iter().find(|&element| self::datum(element) == Some(plain))
 }
@@ -62,7 +65,24 @@ pub(super) fn from_tract(value: TValue) -> Result<Tensor, Fault> {
         _ => value.into_arc_tensor(),
     };
     let spec = Spec::new(element, value.shape()).map_err(|error| Fault::TooLarge(error.to_string()))?;
+    if element == Element::Bytes {
+        return texts(spec, &value);
+    }
     Tensor::host(spec, Bytes::from_owner(Owner(value))).map_err(|error| Fault::Unsupported(error.to_string()))
+}
+
+/// Labels of classes, which are texts.
+fn texts(spec: Spec, value: &TractTensor) -> Result<Tensor, Fault> {
+    let unsupported = |error: String| Fault::Unsupported(error);
+    let plain = value.try_as_plain_ram().map_err(|error| unsupported(error.to_string()))?;
+    let texts = plain.as_slice::<String>().map_err(|error| unsupported(error.to_string()))?;
+    let mut contents = Vec::new();
+    for text in texts {
+        let length = u32::try_from(text.len()).map_err(|error| Fault::TooLarge(error.to_string()))?;
+        contents.extend_from_slice(&length.to_le_bytes());
+        contents.extend_from_slice(text.as_bytes());
+    }
+    Tensor::host(spec, contents).map_err(|error| unsupported(error.to_string()))
 }
 
 struct Owner(Arc<TractTensor>);

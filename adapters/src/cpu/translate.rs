@@ -23,6 +23,9 @@ use tract_onnx::{
 /// taken for ONNX's.
 const DOMAINS: [&str; 3] = ["", "ai.onnx.ml", "com.microsoft"];
 
+/// What the pass before tract leaves to it.
+const TARGET: onnx::Target = onnx::Target { name: "CPU", native: super::ml::is_native };
+
 /// Larger constants go to tract by hand: through the encoding they would be in memory three times more.
 const WEIGHT_MIN_BYTES: usize = 1024;
 
@@ -43,7 +46,7 @@ pub(super) fn without_weights(
     left_out: impl Fn(&Tensor) -> bool,
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
     let mut graph = known(graph, limits)?;
-    let tract = tract_onnx::onnx().with_ignore_value_info(true);
+    let tract = super::ml::tract().with_ignore_value_info(true);
     for port in &graph.inputs {
         input_type(port)?;
     }
@@ -60,13 +63,13 @@ pub(super) fn without_weights(
 
 /// The graph as tract gets it, functions inlined. Fails with `Unsupported` and the operator's name where tract has none.
 pub(super) fn known(graph: &Graph, limits: &Limits) -> Result<Graph, Fault> {
-    let inlined = onnx::inline(graph, limits)?;
+    let inlined = onnx::plain(graph, limits, &TARGET)?;
     // What the file believes of inner values may contradict the extents that come at run time.
     let values = Values::of(&inlined);
     let mut graph = Graph { values: Vec::new(), ..inlined };
     let opset = graph.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(0, |opset| opset.version);
     tidy(&mut graph.ops, opset, &values);
-    let tract = tract_onnx::onnx();
+    let tract = super::ml::tract();
     supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
     Ok(graph)
 }

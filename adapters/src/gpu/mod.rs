@@ -63,6 +63,10 @@ use std::sync::Arc;
 pub use survey::{Survey, survey};
 pub use tuning::Choice;
 
+/// What the pass before this accelerator leaves to it.
+const TARGET: onnx::Target =
+    onnx::Target { name: "GPU", native: |op, _| !op.domain.is_empty() && lower::known(op).is_ok() };
+
 /// One GPU, for one holder.
 pub struct GpuAccelerator {
     lasting: Arc<Lasting>,
@@ -138,7 +142,7 @@ impl Accelerator for GpuAccelerator {
     }
 
     async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        let inlined = onnx::inline(graph, &self.limits)?;
-        Ok(Arc::new(GpuModel::load(self.lasting.clone(), inlined, self.account.clone()).await?))
+        let plain = onnx::plain(graph, &self.limits, &TARGET)?;
+        Ok(Arc::new(GpuModel::load(self.lasting.clone(), plain, self.account.clone()).await?))
     }
 }

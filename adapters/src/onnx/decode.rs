@@ -3,9 +3,10 @@
 use super::{
     Limits, OnnxError, check,
     proto::{
-        AttributeProto, AttributeType, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto,
-        OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto,
+        AttributeProto, AttributeType, DataType, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto,
+        OperatorSetIdProto, TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
     },
+    sort::sort,
     tensor::{self, Budget},
     wire,
 };
@@ -16,6 +17,10 @@ use burst_host::{
 use prost::{Message, bytes::Bytes};
 use std::collections::HashSet;
 
+/// The newest IR and the newest operator set that are known here: those of ONNX 1.23.
+const IR_MAX: i64 = 14;
+const OPSET_MAX: i64 = 28;
+
 /// Reads a model that is one file. Weights in `raw_data` share it, so it stays in memory as long as they do.
 pub fn decode(file: &Bytes, limits: &Limits) -> Result<Graph, OnnxError> {
     decode_with(file, &Blobs::new(), limits)
@@ -25,9 +30,39 @@ pub fn decode(file: &Bytes, limits: &Limits) -> Result<Graph, OnnxError> {
 pub fn decode_with(file: &Bytes, blobs: &Blobs, limits: &Limits) -> Result<Graph, OnnxError> {
     wire::measure(wire::Kind::Model, file, limits)?;
     let model = ModelProto::decode(file.clone()).map_err(|error| OnnxError::Malformed(error.to_string()))?;
-    let graph = Reader { budget: Budget::new(limits, blobs) }.model(model)?;
+    let mut graph = Reader { budget: Budget::new(limits, blobs) }.model(model)?;
+    sort(&mut graph.ops);
+    graph.functions.iter_mut().for_each(|function| sort(&mut function.ops));
     check::model(&graph, limits)?;
     Ok(graph)
+}
+
+/// Fails for versions that may mean something else than what is known here.
+fn versions(graph: &Graph) -> Result<(), OnnxError> {
+    if graph.ir_version > IR_MAX {
+        return Err(OnnxError::Unsupported(format!("version {} of ONNX's IR, beyond {IR_MAX},", graph.ir_version)));
+    }
+    let sets = graph.opsets.iter().chain(graph.functions.iter().flat_map(|function| &function.opsets));
+    match sets.into_iter().find(|opset| opset.domain.is_empty() && opset.version > OPSET_MAX) {
+        Some(opset) => Err(OnnxError::Unsupported(format!("operator set {}, beyond {OPSET_MAX},", opset.version))),
+        None => Ok(()),
+    }
+}
+
+/// A map of class and probability is no tensor: what `ZipMap` made it of is given under its name.
+fn unzip(graph: &mut GraphProto) {
+    for node in &mut graph.node {
+        if node.domain.as_deref() != Some("ai.onnx.ml") || node.op_type.as_deref() != Some("ZipMap") {
+            continue;
+        }
+        let output = node.output.first().cloned();
+        for port in graph.output.iter_mut().filter(|port| port.name == output) {
+            let tensor = TensorType { elem_type: Some(DataType::Float as i32), shape: None };
+            port.r#type = Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) });
+        }
+        node.attribute.clear();
+        (node.domain, node.op_type) = (None, Some("Identity".into()));
+    }
 }
 
 /// Reads a tensor that is a file of its own, a `TensorProto`. Its `raw_data` shares `file`.
@@ -43,16 +78,19 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn model(&mut self, model: ModelProto) -> Result<Graph, OnnxError> {
-        let graph = model.graph.ok_or_else(|| OnnxError::Malformed("it holds no graph".into()))?;
+        let mut graph = model.graph.ok_or_else(|| OnnxError::Malformed("it holds no graph".into()))?;
+        unzip(&mut graph);
         let ir_version = model.ir_version.filter(|&version| version > 0);
         let functions =
             model.functions.into_iter().map(|function| self.function(function)).collect::<Result<_, _>>()?;
-        Ok(Graph {
+        let graph = Graph {
             ir_version: ir_version.ok_or_else(|| OnnxError::Malformed("it has no IR version".into()))?,
             opsets: opsets(model.opset_import),
             functions,
             ..self.graph(graph)?
-        })
+        };
+        versions(&graph)?;
+        Ok(graph)
     }
 
     fn graph(&mut self, graph: GraphProto) -> Result<Graph, OnnxError> {
@@ -211,6 +249,13 @@ fn known(value: ValueInfoProto) -> Result<Option<Port>, OnnxError> {
     Ok(Some(Port { name, element, shape, optional: false }))
 }
 
+/// An extent of this name, if that tells extents apart: exporters write `?`, `-1` or Python's `None` for what they don't
+/// know.
+pub(super) fn named(name: String) -> Extent {
+    let told = !matches!(name.as_str(), "-1" | "None") && name.contains(char::is_alphanumeric);
+    if told { Extent::Named(name) } else { Extent::Any }
+}
+
 fn extents(name: &str, shape: TensorShapeProto) -> Result<Vec<Extent>, OnnxError> {
     OnnxError::limit("axes of a tensor", shape.dim.len(), Shape::RANK_MAX)?;
     let extents: Vec<Extent> = shape
@@ -222,8 +267,8 @@ fn extents(name: &str, shape: TensorShapeProto) -> Result<Vec<Extent>, OnnxError
                 // Exporters write -1 for "any".
                 Err(_) => Extent::Any,
             },
-            Some(DimensionValue::Param(name)) if !name.is_empty() => Extent::Named(name),
-            Some(DimensionValue::Param(_)) | None => Extent::Any,
+            Some(DimensionValue::Param(name)) => named(name),
+            None => Extent::Any,
         })
         .collect();
     let fixed = extents.iter().filter_map(|extent| match extent {

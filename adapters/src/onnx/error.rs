@@ -23,8 +23,8 @@ pub enum OnnxError {
     /// Nothing yields a value that is used.
     #[error("`{value}` is used by `{user}`, but nothing yields it; export the model again")]
     Undefined { value: String, user: String },
-    /// A value is used before the operator that yields it: out of order, or in a cycle.
-    #[error("`{value}` is used by `{user}` before it is computed; sort the model's operators, and cut cycles")]
+    /// A value is used to compute itself.
+    #[error("`{value}` is used by `{user}` before it is computed; cut the model's cycles")]
     Order { value: String, user: String },
     /// Two things yield one value.
     #[error("`{0}` is defined twice; give every value a name of its own")]

@@ -1,12 +1,12 @@
 //! Spells a model's own functions out, for backends that know none.
 
-use super::{Limits, OnnxError, check};
+use super::{Limits, OnnxError, check, versions};
 use burst_host::nouns::{Attribute, Function, Graph, Op};
 use std::collections::HashMap;
 
 /// The same model without functions: each call is replaced by the function's operators, their values prefixed.
 ///
-/// Fails with `Unsupported` when a function is written in another version of an operator set than the model.
+/// Fails with `Unsupported` when an operator of a function means something else in the model's operator set.
 pub fn inline(graph: &Graph, limits: &Limits) -> Result<Graph, OnnxError> {
     let mut inliner = Inliner { functions: &graph.functions, calls: 0 };
     for function in &graph.functions {
@@ -31,16 +31,29 @@ fn shell(graph: &Graph) -> Graph {
     }
 }
 
+/// Fails where an operator of a function means something else in the model's version of its operator set.
 fn same_opsets(function: &Function, graph: &Graph) -> Result<(), OnnxError> {
-    let differs =
-        |domain: &str, version| graph.opsets.iter().any(|opset| opset.domain == domain && opset.version != version);
-    match function.opsets.iter().find(|opset| differs(&opset.domain, opset.version)) {
-        Some(opset) => Err(OnnxError::Unsupported(format!(
-            "function `{}` in version {} of operator set `{}`, which is not the model's,",
-            function.name, opset.version, opset.domain
-        ))),
-        None => Ok(()),
+    for opset in &function.opsets {
+        let model = graph.opsets.iter().find(|model| model.domain == opset.domain).map(|model| model.version);
+        let Some(model) = model.filter(|&model| model != opset.version) else { continue };
+        let (from, to) = (model.min(opset.version), model.max(opset.version));
+        if let Some(kind) = changed(&function.ops, &opset.domain, from, to) {
+            return Err(OnnxError::Unsupported(format!(
+                "`{kind}` of function `{}` in version {} of operator set `{}`, which is not the model's,",
+                function.name, opset.version, opset.domain
+            )));
+        }
     }
+    Ok(())
+}
+
+/// An operator of this domain that is not the same in two versions.
+fn changed<'a>(ops: &'a [Op], domain: &str, from: i64, to: i64) -> Option<&'a str> {
+    ops.iter().find_map(|op| {
+        let here = op.domain == domain && versions::differ(domain, &op.kind, from, to);
+        let inner = || op.attributes.iter().flat_map(|(_, value)| check::graphs(value));
+        if here { Some(op.kind.as_str()) } else { inner().find_map(|graph| changed(&graph.ops, domain, from, to)) }
+    })
 }
 
 struct Inliner<'a> {

@@ -4,17 +4,26 @@
 //! checked before it is copied (`tensor`), and every name must be defined once and before its use (`check`).
 //! Weights in `raw_data` share the file's buffer, those in files beside it share theirs.
 
+mod build;
 mod check;
+mod contrib;
 mod decode;
 mod encode;
 mod error;
 mod external;
+mod facts;
 mod format;
 mod inline;
+mod learned;
+mod names;
+mod plain;
 pub mod proto;
+mod sort;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod versions;
 mod wire;
 
 pub use decode::{decode, decode_tensor, decode_with};
@@ -23,6 +32,7 @@ pub use error::OnnxError;
 pub use external::locations;
 pub use format::Onnx;
 pub use inline::inline;
+pub use plain::{Target, plain};
 
 /// The element type of this number in `TensorProto.DataType`; the error names what has none here.
 pub fn element(number: i64) -> Result<burst_host::nouns::Element, String> {

@@ -1,7 +1,7 @@
 //! Round trips, and files made to hurt: each refused in time, by name, without allocating what it asks for.
 
 use super::proto::{
-    AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    AttributeProto, AttributeType, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     StringStringEntryProto, TensorProto, TypeProto, TypeValue, ValueInfoProto,
 };
 use super::{Limits, OnnxError, decode, decode_tensor, decode_with, encode, encode_apart, inline, locations};
@@ -224,6 +224,13 @@ fn node(kind: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     NodeProto { op_type: Some(kind.into()), input: names(inputs), output: names(outputs), ..NodeProto::default() }
 }
 
+/// A model of other versions.
+fn later(ir_version: i64, opset: i64) -> Vec<u8> {
+    let opset_import = vec![OperatorSetIdProto { domain: None, version: Some(opset) }];
+    let graph = Some(GraphProto::default());
+    ModelProto { ir_version: Some(ir_version), graph, opset_import, ..Default::default() }.encode_to_vec()
+}
+
 fn nodes(node: Vec<NodeProto>) -> Vec<u8> {
     model(GraphProto { node, ..GraphProto::default() })
 }
@@ -354,7 +361,8 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         ("a cycle", nodes(vec![relu("b", "a"), relu("a", "b")]), "Order { value: \"b\""),
         ("a self-loop", nodes(vec![relu("a", "a")]), "Order { value: \"a\""),
-        ("the wrong order", nodes(vec![relu("a", "b"), node("Make", &[], &["a"])]), "Order { value: \"a\""),
+        ("a newer IR", later(15, 18), "version 15 of ONNX's IR"),
+        ("a newer operator set", later(8, 29), "operator set 29"),
         ("an input from nowhere", nodes(vec![relu("x", "y")]), "Undefined { value: \"x\", user: \"Relu\" }"),
         ("a value twice", nodes(vec![relu("", "y"), relu("", "y")]), "Duplicate(\"y\")"),
         (
@@ -398,6 +406,41 @@ fn hostile_files_are_refused() {
         // Without optimisation, and beside other tests, everything takes longer.
         let most = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 50 });
         assert!(quickest < most, "{name}: {quickest:?}");
+    }
+}
+
+#[test]
+fn operators_are_sorted() {
+    let branch = AttributeProto {
+        name: Some("then_branch".into()),
+        r#type: Some(AttributeType::Graph as i32),
+        g: Some(Box::new(GraphProto { node: vec![node("Neg", &["c"], &["d"])], ..GraphProto::default() })),
+        ..AttributeProto::default()
+    };
+    let branch = NodeProto { attribute: vec![branch], ..node("If", &["b"], &["e"]) };
+    let first = node("Abs", &["x"], &["y"]);
+    let last =
+        vec![branch, relu("b", "c"), relu("a", "b"), node("Make", &[], &["a"]), node("Make", &[], &["x"]), first];
+    let kinds: Vec<String> = decoded(&nodes(last)).unwrap().ops.into_iter().map(|op| op.outputs.join(" ")).collect();
+    assert_eq!(kinds, ["a", "b", "c", "e", "x", "y"]);
+}
+
+#[test]
+fn the_tensor_under_a_zip_map_has_its_name() {
+    let zip = NodeProto { domain: Some("ai.onnx.ml".into()), ..node("ZipMap", &["p"], &["z"]) };
+    let sequence = TypeProto { value: Some(TypeValue::Sequence(Bytes::new())) };
+    let output = ValueInfoProto { name: Some("z".into()), r#type: Some(sequence), ..ValueInfoProto::default() };
+    let graph =
+        GraphProto { node: vec![node("Make", &[], &["p"]), zip], output: vec![output], ..GraphProto::default() };
+    let graph = decoded(&model(graph)).unwrap();
+    assert_eq!((graph.ops[1].kind.as_str(), graph.ops[1].domain.as_str()), ("Identity", ""));
+    assert_eq!((graph.outputs[0].name.as_str(), graph.outputs[0].element), ("z", Some(Element::Fp32)));
+}
+
+#[test]
+fn extents_without_a_name_are_any() {
+    for (written, expected) in [("?", "?"), ("", "?"), ("-1", "?"), ("None", "?"), ("N", "N"), ("2*n", "2*n")] {
+        assert_eq!(super::decode::named(written.into()).to_string(), expected);
     }
 }
 
