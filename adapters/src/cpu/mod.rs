@@ -5,9 +5,13 @@
 
 mod decide;
 mod device;
+mod halves;
 mod infer;
 mod mend;
+mod narrow;
 mod number;
+mod ops;
+mod pieces;
 mod plans;
 mod program;
 mod spell;
