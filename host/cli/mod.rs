@@ -97,8 +97,9 @@ impl Cli {
     }
 }
 
-/// What is told unless somebody wants more; Zenoh warns of every link whose certificate names a node, not an address.
-const LOG: &str = "info,zenoh=warn,zenoh_link_commons::quic::utils=error";
+/// What is told unless somebody wants more; Zenoh warns of every link whose certificate names a node, not an address,
+/// tract of every operator set that is newer than its own tests.
+const LOG: &str = "info,tract_onnx=error,zenoh=warn,zenoh_link_commons::quic::utils=error";
 
 /// Logs go to stderr: `BURST_LOG=debug` tells more.
 fn log() {

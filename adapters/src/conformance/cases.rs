@@ -1,6 +1,6 @@
 //! What every accelerator is asked, and what it must answer.
 
-use super::{Case, Run, Sketch, others, sketch::op};
+use super::{Case, Run, Sketch, edges::edges, others, sketch::op};
 use burst_host::nouns::{Attribute, Element, Function, Graph, Opset, Spec, Tensor};
 
 /// Every case.
@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(Element::ALL.into_iter().filter_map(copied));
     cases.extend(single_ops());
     cases.extend(others::cases());
+    cases.extend(edges());
     cases
 }
 

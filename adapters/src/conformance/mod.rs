@@ -1,6 +1,7 @@
 //! One suite for every accelerator: the same graphs, inputs and answers, and the same refusals.
 
 mod cases;
+mod edges;
 mod others;
 mod sketch;
 

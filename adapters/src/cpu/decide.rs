@@ -55,8 +55,31 @@ const WANTED: &[(&str, &[usize])] = &[
 ];
 
 /// The arithmetic of shapes, which carries such numbers on.
-const CARRYING: &[&str] =
-    &["Add", "Cast", "Concat", "Div", "Gather", "Identity", "Mul", "Reshape", "Slice", "Squeeze", "Sub", "Unsqueeze"];
+const CARRYING: &[&str] = &[
+    "Add",
+    "And",
+    "Cast",
+    "Concat",
+    "Div",
+    "Equal",
+    "Gather",
+    "Greater",
+    "GreaterOrEqual",
+    "Identity",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Min",
+    "Mul",
+    "Not",
+    "Or",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Sub",
+    "Unsqueeze",
+    "Where",
+];
 
 /// Whether an operator can be one that wants to know an input.
 pub(super) fn wants(kind: &str) -> bool {

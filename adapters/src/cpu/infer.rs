@@ -3,6 +3,7 @@
 use super::{
     plans::shapes,
     translate::{concrete, outputs, symbolic, translate, without_weights},
+    workers::guarded,
 };
 use crate::onnx::Limits;
 use burst_host::{
@@ -38,13 +39,34 @@ fn values(asked: &Graph, open: usize, model: Result<InferenceModel, Fault>) -> R
     let ports = if shapes(&graph.inputs, None).is_some() {
         sized.clone()
     } else {
-        symbolic(&model, &graph.inputs)?.outputs(&asked.outputs)
+        match guarded(|| symbolic(&model, &graph.inputs)) {
+            Ok(symbolic) => symbolic.outputs(&asked.outputs),
+            Err(_) => compared(asked, &model, &sized, open)?,
+        }
     };
     let known = ports.into_iter().zip(&sized).filter_map(|(port, sized)| {
         let bytes = bytes(sized)?;
         Some((port.name.clone(), Known { port, bytes }))
     });
     Ok(known.collect())
+}
+
+/// Where symbols can't follow: extents are those that are the same for other extents of the inputs.
+fn compared(asked: &Graph, model: &InferenceModel, sized: &[Port], open: usize) -> Result<Vec<Port>, Fault> {
+    let other = |open: usize| {
+        let shapes = shapes(&asked.inputs, Some(open)).unwrap_or_default();
+        guarded(|| Ok(outputs(&concrete(model, &asked.inputs, &shapes)?, &asked.outputs, &HashMap::new())))
+    };
+    let others = other(2 * open).or_else(|_| other(open + 1))?;
+    let same = |(port, other): (&Port, &Port)| match (&port.shape, &other.shape) {
+        (Some(shape), Some(others)) if shape.len() == others.len() => {
+            let extents = shape.iter().zip(others);
+            let shape = extents.map(|(a, b)| if a == b { a.clone() } else { Extent::Any }).collect();
+            Port { shape: Some(shape), ..port.clone() }
+        }
+        _ => Port { shape: None, ..port.clone() },
+    };
+    Ok(sized.iter().zip(&others).map(same).collect())
 }
 
 /// What the model itself tells of its values, with `open` in the place of open extents.

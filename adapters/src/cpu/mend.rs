@@ -1,19 +1,20 @@
 //! Puts other operators in the place of those whose numbers tract gets wrong.
 
-use super::translate::kind;
+use super::{
+    ops::{exact_sigmoid, exact_tanh},
+    translate::kind,
+};
 use tract_onnx::tract_core::{
-    bin_to_super_type, element_wise,
+    bin_to_super_type,
     internal::*,
     ops::{
         binary::TypedBinOp,
         cast::{cast, wire_cast},
-        cnn::{Conv, Deconv},
-        einsum::EinSum,
         element_wise::ElementWiseOp,
         fft::Fft,
         logic::{IfThenElse, Iff, comp_ne},
         math::{ShiftLeft, ShiftRight, Tanh},
-        nn::{Reduce, Reducer, Sigmoid, Softmax},
+        nn::{Reduce, Reducer, Sigmoid},
         scan::Scan,
     },
 };
@@ -66,57 +67,31 @@ fn gate(node: &mut TypedNode) {
     let single = node.outputs.iter().all(|output| output.fact.datum_type == DatumType::F32);
     let Some(ElementWiseOp(op, _)) = node.op_as::<ElementWiseOp>().filter(|_| recurrent && single) else { return };
     if op.is::<Sigmoid>() {
-        node.op = Box::new(ElementWiseOp(Box::new(ExactSigmoid {}), None));
+        node.op = Box::new(exact_sigmoid());
     } else if op.is::<Tanh>() {
-        node.op = Box::new(ElementWiseOp(Box::new(ExactTanh {}), None));
+        node.op = Box::new(exact_tanh());
     }
 }
-
-element_wise!(exact_sigmoid, ExactSigmoid,
-[f32] => |_, values| {
-    values.iter_mut().for_each(|value| *value = (1.0 / (1.0 + (-f64::from(*value)).exp())) as f32);
-    Ok(())
-});
-
-element_wise!(exact_tanh, ExactTanh,
-[f32] => |_, values| {
-    values.iter_mut().for_each(|value| *value = f64::from(*value).tanh() as f32);
-    Ok(())
-});
 
 /// Less than nothing is more than everything.
 fn amount(by: impl TryInto<u32>) -> u32 {
     by.try_into().unwrap_or(u32::MAX)
 }
 
-/// FP16 convolutions and products of matrices round after every product, and take many times as long; softmaxes round
-/// twice. The sums of a Fourier transform lose what is small beside what is large; backwards they are divided by their
-/// number.
+/// The sums of a Fourier transform lose what is small beside what is large; backwards they are divided by their number.
 fn widen(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     let Some(&input) = node.inputs.first() else { return Ok(None) };
     let narrow = model.outlet_fact(input)?.datum_type;
-    let wide = match narrow {
-        DatumType::F16 if rounds(node) => DatumType::F32,
-        DatumType::F32 if node.op_as::<Fft>().is_some_and(|fft| !fft.inverse) => DatumType::F64,
-        _ => return Ok(None),
-    };
+    if narrow != DatumType::F32 || node.op_as::<Fft>().is_none_or(|fft| fft.inverse) {
+        return Ok(None);
+    }
     let mut patch = TypedModelPatch::default();
     let inputs = patch.taps(model, &node.inputs)?;
-    let inputs = wire_cast(format!("{}.wide", node.name), &mut patch, &inputs, wide)?;
-    let op = match node.op_as::<EinSum>() {
-        Some(product) => Box::new(EinSum { operating_dt: wide, ..product.clone() }),
-        None => node.op.clone(),
-    };
-    let output = patch.wire_node(format!("{}.wide", node.name), op, &inputs)?;
+    let inputs = wire_cast(format!("{}.wide", node.name), &mut patch, &inputs, DatumType::F64)?;
+    let output = patch.wire_node(format!("{}.wide", node.name), node.op.clone(), &inputs)?;
     let output = patch.wire_node(format!("{}.narrow", node.name), cast(narrow), &output)?;
     patch.shunt_outside(model, node.id.into(), output[0])?;
     Ok(Some(patch))
-}
-
-/// Whether an operator of halves rounds on its way.
-fn rounds(node: &TypedNode) -> bool {
-    let product = node.op_as::<EinSum>().is_some_and(|op| op.q_params.is_none() && op.operating_dt == DatumType::F16);
-    product || node.op_is::<Conv>() || node.op_is::<Deconv>() || node.op_is::<Softmax>()
 }
 
 /// The largest of nothing but -∞ is -∞, where tract says the lowest finite number; the smallest likewise. Of truths it

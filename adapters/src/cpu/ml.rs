@@ -11,22 +11,20 @@ mod tests;
 mod trees;
 mod vectors;
 
+use super::ops::Builder;
 use burst_host::nouns::{Op, Tensor};
-use tract_onnx::Onnx;
 
 /// Operators of `ai.onnx.ml` that are computed here.
 const OWN: &[&str] = &["SVMClassifier", "TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"];
 
-/// tract with the operators that are added to it.
-pub(super) fn tract() -> Onnx {
-    let mut tract = tract_onnx::onnx();
-    tract.op_register.insert("LabelEncoder", encode::labels);
-    tract.op_register.insert("SVMClassifier", vectors::classifier);
-    tract.op_register.insert("TreeEnsemble", trees::ensemble);
-    tract.op_register.insert("TreeEnsembleClassifier", trees::classifier);
-    tract.op_register.insert("TreeEnsembleRegressor", trees::regressor);
-    tract
-}
+/// Builders by operator.
+pub(super) const OPS: &[(&str, Builder)] = &[
+    ("LabelEncoder", encode::labels),
+    ("SVMClassifier", vectors::classifier),
+    ("TreeEnsemble", trees::ensemble),
+    ("TreeEnsembleClassifier", trees::classifier),
+    ("TreeEnsembleRegressor", trees::regressor),
+];
 
 /// Whether an operator outside of ONNX's own domain is computed as it is.
 pub(super) fn is_native(op: &Op, constant: &dyn Fn(&str) -> Option<Tensor>) -> bool {

@@ -5,10 +5,14 @@
 
 mod decide;
 mod device;
+mod halves;
 mod infer;
 mod mend;
 mod ml;
+mod narrow;
 mod number;
+mod ops;
+mod pieces;
 mod plans;
 mod program;
 mod spell;

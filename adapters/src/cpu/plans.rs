@@ -2,7 +2,9 @@
 
 use super::{
     decide::{decided, deciding, numbers, wants},
+    pieces::Pieces,
     translate::{self, concrete, outputs, symbolic},
+    workers::guarded,
 };
 use crate::onnx::Limits;
 use burst_host::nouns::{Extent, Fault, Graph, Port, Shape, Signature, Tensor};
@@ -11,13 +13,13 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
-use tract_onnx::prelude::{InferenceModel, IntoRunnable, TypedModel, TypedRunnableModel};
+use tract_onnx::prelude::{InferenceModel, TypedModel};
 
 /// Plans kept for a model with open extents. Each holds packed weights of its own; making one takes a good part of the
 /// model's load time.
 const PLANS_MAX: usize = 8;
 
-pub(super) type Plan = Arc<TypedRunnableModel>;
+pub(super) type Plan = Arc<Pieces>;
 
 /// Filled by whoever comes first; others wait for it.
 type Slot = Arc<OnceLock<Result<Plan, Fault>>>;
@@ -33,15 +35,12 @@ enum Kind {
     Static(Plan),
     Dynamic {
         model: Box<InferenceModel>,
+        /// Whether there are extents that it can take.
+        proven: bool,
         plans: Recent<Vec<Shape>>,
     },
     /// Some inputs decide over how it is typed: it is translated anew for their numbers.
-    Decided {
-        graph: Box<Graph>,
-        limits: Limits,
-        deciding: Vec<usize>,
-        plans: Recent<Decision>,
-    },
+    Decided { graph: Box<Graph>, limits: Limits, deciding: Vec<usize>, plans: Recent<Decision> },
 }
 
 /// The most recently used first.
@@ -73,8 +72,9 @@ impl Plans {
             signature.outputs = outputs(&typed, &signature.outputs, &HashMap::new());
             return Ok(Self { signature, kind: Kind::Static(optimised(typed)?) });
         }
-        signature.outputs = dynamic_outputs(&model, &signature)?;
-        Ok(Self { signature, kind: Kind::Dynamic { model: Box::new(model), plans: Mutex::default() } })
+        let (outputs, proven) = dynamic_outputs(&model, &signature)?;
+        signature.outputs = outputs;
+        Ok(Self { signature, kind: Kind::Dynamic { model: Box::new(model), proven, plans: Mutex::default() } })
     }
 
     /// The plan for these inputs, which must fit the signature.
@@ -82,11 +82,11 @@ impl Plans {
         let shapes = || inputs.iter().map(|input| input.spec().shape.clone()).collect::<Vec<_>>();
         match &self.kind {
             Kind::Static(plan) => Ok(Arc::clone(plan)),
-            Kind::Dynamic { model, plans } => {
+            Kind::Dynamic { model, proven, plans } => {
                 let shapes = shapes();
                 let make = || match concrete(model, &self.signature.inputs, &shapes).and_then(optimised) {
-                    // It loaded, so what it can't do is these extents.
-                    Err(Fault::Unsupported(reason)) => {
+                    // What it can't do is these extents.
+                    Err(Fault::Unsupported(reason)) if *proven => {
                         Err(Fault::Invalid(format!("the graph can't take {shapes:?}: {reason}")))
                     }
                     plan => plan,
@@ -137,21 +137,35 @@ pub(super) fn shapes(ports: &[Port], open: Option<usize>) -> Option<Vec<Shape>> 
     ports.iter().map(shape).collect()
 }
 
-/// Types with symbols; where tract can't, with 1 for every open extent. Nothing is known where a rank is open.
-fn dynamic_outputs(model: &InferenceModel, signature: &Signature) -> Result<Vec<Port>, Fault> {
-    let Some(probe) = shapes(&signature.inputs, Some(1)) else {
-        return Ok(signature.outputs.clone());
-    };
-    match symbolic(model, &signature.inputs) {
-        Ok(symbolic) => Ok(symbolic.outputs(&signature.outputs)),
-        // Some graphs compute with extents in ways that symbols can't follow.
-        Err(_) => concrete(model, &signature.inputs, &probe).map(|_| signature.outputs.clone()),
+/// Extents that are tried in the place of open ones: the least, and one that images are cut in.
+const PROBES: [usize; 2] = [1, 64];
+
+/// What the outputs are, as far as can be told before extents come, and whether the graph is known to take some. Types
+/// with symbols; where tract can't, with numbers. Nothing is known where a rank is open.
+///
+/// Fails where all tries fail alike: it is not the extents.
+fn dynamic_outputs(model: &InferenceModel, signature: &Signature) -> Result<(Vec<Port>, bool), Fault> {
+    let declared = &signature.outputs;
+    if shapes(&signature.inputs, Some(1)).is_none() {
+        return Ok((declared.clone(), false));
     }
+    // Some graphs compute with extents in ways that symbols can't follow.
+    if let Ok(symbolic) = guarded(|| symbolic(model, &signature.inputs)) {
+        return Ok((symbolic.outputs(declared), true));
+    }
+    let mut faults = Vec::new();
+    for shapes in PROBES.iter().filter_map(|probe| shapes(&signature.inputs, Some(*probe))) {
+        match guarded(|| concrete(model, &signature.inputs, &shapes)) {
+            Ok(_) => return Ok((declared.clone(), true)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let first = faults.swap_remove(0);
+    if faults.iter().all(|fault| *fault == first) { Err(first) } else { Ok((declared.clone(), false)) }
 }
 
 fn optimised(model: TypedModel) -> Result<Plan, Fault> {
-    let model = model.into_optimized().map_err(translate::unsupported)?;
-    model.into_runnable().map_err(translate::unsupported)
+    Pieces::of(model).map(Arc::new)
 }
 
 #[cfg(test)]

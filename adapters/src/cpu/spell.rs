@@ -2,6 +2,7 @@
 
 mod attention;
 mod causal;
+mod einsum;
 mod loss;
 mod optional;
 mod pointwise;
@@ -17,6 +18,7 @@ const OPS: &[(&str, &str, i64, Spell)] = &[
     ("", "Attention", 23, attention::attention),
     ("", "CausalConvWithState", 18, causal::convolve),
     ("", "Celu", 12, pointwise::celu),
+    ("", "Einsum", 12, einsum::scalar),
     ("", "NegativeLogLikelihoodLoss", 13, loss::likelihood),
     ("", "OptionalGetElement", 18, optional::get_element),
     ("", "OptionalHasElement", 18, optional::has_element),

@@ -1,5 +1,7 @@
 //! The conformance suite, and what only this accelerator promises.
 
+mod numbers;
+
 use super::CpuAccelerator;
 use crate::{
     conformance::{self, Sketch},
@@ -52,8 +54,8 @@ async fn what_tract_lacks_is_refused_at_load() {
         Err(Fault::Unsupported(reason)) => assert!(reason.contains(expected), "{reason}"),
         other => panic!("{expected}: {other:?}"),
     };
-    let loops = Sketch::new("loop").input("x", Element::Fp32, "2").op("Loop", "x", "y").output("y");
-    check(loops, "`Loop`").await;
+    let pool = Sketch::new("pool").input("x", Element::Fp32, "1 1 2 2").op("LpPool", "x", "y").output("y");
+    check(pool, "`LpPool`").await;
     let inner = Sketch::new("inner").op("Det", "x", "z").output("z").subgraph();
     let branch = Sketch::new("outer").input("x", Element::Fp32, "2 2").input("c", Element::Bool, "");
     let branch = branch.op_with("If", "c", "y", [("then_branch", inner.clone()), ("else_branch", inner)]).output("y");

@@ -1,8 +1,9 @@
 //! Graphs to tract's models, or the name of what tract lacks.
 
 use super::{
+    halves::widened,
     mend::mend,
-    number,
+    narrow, number, ops,
     spell::{Values, spelled},
     traps::trap,
 };
@@ -46,7 +47,7 @@ pub(super) fn without_weights(
     left_out: impl Fn(&Tensor) -> bool,
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
     let mut graph = known(graph, limits)?;
-    let tract = super::ml::tract().with_ignore_value_info(true);
+    let tract = ops::framework().with_ignore_value_info(true);
     for port in &graph.inputs {
         input_type(port)?;
     }
@@ -67,9 +68,10 @@ pub(super) fn known(graph: &Graph, limits: &Limits) -> Result<Graph, Fault> {
     // What the file believes of inner values may contradict the extents that come at run time.
     let values = Values::of(&inlined);
     let mut graph = Graph { values: Vec::new(), ..inlined };
+    narrow::as_bytes(&mut graph);
     let opset = graph.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(0, |opset| opset.version);
     tidy(&mut graph.ops, opset, &values);
-    let tract = super::ml::tract();
+    let tract = ops::framework();
     supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
     Ok(graph)
 }
@@ -115,14 +117,59 @@ fn tidy(ops: &mut Vec<Op>, opset: i64, values: &Values) {
             let zero = Tensor::from_slice(Element::Fp32, [1], &[0.0f32]);
             op.attributes.extend(zero.map(|zero| ("value".into(), Attribute::Tensor(zero))));
         }
+        if op.kind == "Scan" {
+            from_the_start(op);
+        }
         for (_, attribute) in &mut op.attributes {
             match attribute {
-                Attribute::Graph(graph) => tidy(&mut graph.ops, opset, values),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| tidy(&mut graph.ops, opset, values)),
+                Attribute::Graph(graph) => tidy_inner(graph, opset, values),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| tidy_inner(graph, opset, values)),
                 _ => {}
             }
         }
     }
+}
+
+/// Axes of a `Scan` that are counted from the end, which tract does by shapes that bodies lose.
+fn from_the_start(op: &mut Op) {
+    let (Some(Attribute::Graph(body)), Some(Attribute::Int(scanned))) =
+        (op.attribute("body"), op.attribute("num_scan_inputs"))
+    else {
+        return;
+    };
+    let states = body.inputs.len().saturating_sub(usize::try_from(*scanned).unwrap_or(0));
+    let ranks = |ports: &[Port]| -> Vec<Option<i64>> {
+        ports.iter().skip(states).map(|port| port.shape.as_ref().map(|shape| shape.len() as i64 + 1)).collect()
+    };
+    let (inputs, outputs) = (ranks(&body.inputs), ranks(&body.outputs));
+    for (name, attribute) in &mut op.attributes {
+        let ranks = match name.as_str() {
+            "scan_input_axes" => &inputs,
+            "scan_output_axes" => &outputs,
+            _ => continue,
+        };
+        let Attribute::Ints(axes) = attribute else { continue };
+        for (axis, rank) in axes.iter_mut().zip(ranks).filter(|(axis, _)| **axis < 0) {
+            *axis += rank.unwrap_or(0);
+        }
+    }
+}
+
+/// The same for a body. What it gives and has from outside is named anew: tract looks for it inside.
+fn tidy_inner(graph: &mut Graph, opset: i64, values: &Values) {
+    // tract makes symbols of open extents, which fit no number.
+    let open = |port: &Port| port.shape.iter().flatten().any(|extent| !matches!(extent, Extent::Fixed(_)));
+    graph.inputs.iter_mut().filter(|port| open(port)).for_each(|port| port.shape = None);
+    for (index, output) in graph.outputs.iter_mut().enumerate() {
+        let made = graph.ops.iter().any(|op| op.outputs.contains(&output.name));
+        let given = graph.inputs.iter().any(|input| input.name == output.name);
+        if !made && !given && !graph.constants.iter().any(|(name, _)| *name == output.name) {
+            let inner = format!("{}{MARK}{index}", output.name);
+            let outer = std::mem::replace(&mut output.name, inner);
+            graph.ops.push(Op::identity(outer, output.name.clone()));
+        }
+    }
+    tidy(&mut graph.ops, opset, values);
 }
 
 /// A `Gemm` that only adds its bias, as a product and a sum: tract multiplies biases by an FP32, whatever they are.
@@ -271,6 +318,7 @@ fn extent(dim: &TDim, names: &HashMap<Symbol, Extent>) -> Extent {
 fn typed(model: InferenceModel) -> Result<TypedModel, Fault> {
     let mut model = model.into_typed().map_err(unsupported)?;
     mend(&mut model).map_err(unsupported)?;
+    let model = widened(model).map_err(unsupported)?;
     model.nodes().iter().try_for_each(sound)?;
     Ok(model)
 }

@@ -10,7 +10,7 @@ type Trap = (&'static str, &'static str, fn(&Attribute) -> bool);
 const TRAPS: [Trap; 16] = [
     ("BatchNormalization", "training_mode", |value| int(value, &[0])),
     ("Celu", "alpha", |value| float(value, 1.0)),
-    ("DequantizeLinear", "output_dtype", |value| int(value, &[UNDEFINED, FLOAT])),
+    ("DequantizeLinear", "output_dtype", |value| int(value, &[UNDEFINED, FLOAT, FLOAT16])),
     ("GRU", "activations", |value| repeats(value, &["Sigmoid", "Tanh"])),
     ("GRU", "clip", |_| false),
     ("GRU", "direction", |value| !text(value, "reverse")),
@@ -18,7 +18,7 @@ const TRAPS: [Trap; 16] = [
     ("LSTM", "clip", |_| false),
     ("LSTM", "direction", |value| !text(value, "reverse")),
     ("LSTM", "input_forget", |value| int(value, &[0])),
-    ("QuantizeLinear", "output_dtype", |value| int(value, &[UNDEFINED, UINT8])),
+    ("QuantizeLinear", "output_dtype", |value| int(value, &[UNDEFINED, UINT8, INT8, UINT16, INT16])),
     ("RNN", "activations", |value| repeats(value, &["Tanh"])),
     ("RNN", "clip", |_| false),
     ("RNN", "direction", |value| !text(value, "reverse")),
@@ -30,6 +30,10 @@ const TRAPS: [Trap; 16] = [
 const UNDEFINED: i64 = 0;
 const FLOAT: i64 = 1;
 const UINT8: i64 = 2;
+const INT8: i64 = 3;
+const UINT16: i64 = 4;
+const INT16: i64 = 5;
+const FLOAT16: i64 = 10;
 
 /// What of `op`, a vertex of `graph`, tract would get wrong.
 pub(super) fn trap(op: &Op, graph: &Graph) -> Option<String> {

@@ -5,11 +5,12 @@
 
 use burst_host::nouns::Fault;
 use std::{
+    cell::Cell,
     collections::VecDeque,
     num::NonZeroUsize,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -134,7 +135,7 @@ fn helpers(threads: usize) -> Result<Executor, Fault> {
         return Ok(Executor::SingleThread);
     }
     // It panics where threads can't be started.
-    catch_unwind(|| Executor::multithread_with_name(threads, "burst-cpu-helper")).map_err(|_| Fault::OutOfMemory)
+    catch_unwind(|| Executor::multithread_with_name(threads, HELPER)).map_err(|_| Fault::OutOfMemory)
 }
 
 async fn until<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Output, Fault> {
@@ -144,13 +145,45 @@ async fn until<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Out
     }
 }
 
-/// tract panics on some models; the host must not.
+thread_local! {
+    /// Whether a panic of this thread is caught and told as a fault.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Prefix of the names of the threads that compute for a guarded job.
+const HELPER: &str = "burst-cpu-helper";
+
+/// tract panics on some models; the host must not. Nothing is printed: the fault says it.
 pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(silence_guarded);
+    let outer = GUARDED.replace(true);
+    let answer = catch_unwind(AssertUnwindSafe(job));
+    GUARDED.set(outer);
+    answer.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(Fault::Unsupported(format!("tract gave up: {}", text.chars().take(200).collect::<String>())))
+        Err(fault(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")))
     })
+}
+
+/// Keeps panics of guarded jobs from the hook that prints them; all others reach it.
+fn silence_guarded() {
+    let printing = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let helper = thread::current().name().is_some_and(|name| name.starts_with(HELPER));
+        if !helper && !GUARDED.get() {
+            printing(panic);
+        }
+    }));
+}
+
+/// What a panic means to the caller.
+fn fault(text: &str) -> Fault {
+    if text.contains("divide by zero") || text.contains("divisor of zero") {
+        return Fault::Invalid("an integer is divided by zero".into());
+    }
+    let line = text.lines().next().unwrap_or_default();
+    Fault::Unsupported(format!("tract gave up: {}", line.chars().take(200).collect::<String>()))
 }
 
 #[cfg(test)]
