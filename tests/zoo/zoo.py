@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tomllib
 import zlib
 from pathlib import Path
@@ -33,10 +34,16 @@ def main():
     for directory in ("files", "made", "cases"):
         (ZOO / directory).mkdir(parents=True, exist_ok=True)
     onnxruntime.set_default_logger_severity(4)
+    failed = []
     for entry in table["models"]:
         if (not wanted.small or entry.get("small")) and (not wanted.models or entry["name"] in wanted.models):
-            write(table, entry)
+            try:
+                write(table, entry)
+            except Exception as error:
+                # One tool that gives up hides no other model.
+                failed.append(f"{entry['name']}: {error}")
     index(table)
+    sys.exit("\n".join(failed) or None)
 
 
 def parse():
