@@ -4,13 +4,13 @@
 
 // Of this and of the lists, the runner behind these recipes uses the rest.
 #[allow(dead_code)]
-mod case;
+pub mod case;
 mod close;
 #[allow(dead_code)]
 mod list;
-mod run;
+pub mod run;
 #[allow(dead_code)]
-mod set;
+pub mod set;
 
 use case::Case;
 use list::{Excuses, List};

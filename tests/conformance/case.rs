@@ -96,8 +96,13 @@ impl Case {
         (0..count).map(tensor).collect()
     }
 
+    /// Where a file of it lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     fn file(&self, name: &str) -> Vec<u8> {
-        let path = self.directory.join(name);
+        let path = self.path(name);
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 }

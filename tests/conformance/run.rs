@@ -11,7 +11,7 @@ use burst_adapters::{
 };
 use burst_host::{
     nouns::{Fault, Signature, Tensor},
-    ports::Accelerator,
+    ports::{Accelerator, Program},
 };
 use std::{
     any::Any,
@@ -105,9 +105,19 @@ async fn attempt(accelerator: &dyn Accelerator, case: &Case) -> Outcome {
 async fn answer(accelerator: &dyn Accelerator, case: &Case) -> Result<(Signature, Vec<Tensor>, Vec<Tensor>), Fault> {
     let Content { graph, inputs, expected } = case.read().await?;
     let program = accelerator.load(&graph).await?;
-    let signature = program.signature().clone();
+    let outputs = outputs(accelerator, &*program, case, inputs).await?;
+    Ok((program.signature().clone(), outputs, expected))
+}
+
+/// What a program answers to the inputs of a case.
+pub async fn outputs(
+    accelerator: &dyn Accelerator,
+    program: &dyn Program,
+    case: &Case,
+    inputs: Vec<Tensor>,
+) -> Result<Vec<Tensor>, Fault> {
     let mut resident = Vec::new();
-    for input in ordered(case, &signature, inputs)? {
+    for input in ordered(case, program.signature(), inputs)? {
         resident.push(accelerator.upload(input).await?);
     }
     let mut outputs = Vec::new();
@@ -115,7 +125,7 @@ async fn answer(accelerator: &dyn Accelerator, case: &Case) -> Result<(Signature
     for output in program.run(resident, Instant::now() + case.limit).await? {
         outputs.push(accelerator.download(&output).await?);
     }
-    Ok((signature, outputs, expected))
+    Ok(outputs)
 }
 
 /// The inputs in the order of the signature, which has to take them, as `burst run` asks it.

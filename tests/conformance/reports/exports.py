@@ -4,7 +4,7 @@ Each is the smallest model of a kind that real models hit.
 """
 
 import numpy as np
-from onnx import helper
+from onnx import TensorProto, helper
 from suite import BOOL, FLOAT, HALF, INT64, case, f32, i64, node, normal, onnxruntime, tensor
 
 RANDOM = np.random.RandomState(0)
@@ -170,7 +170,7 @@ def unsorted():
 def four_bit_weights():
     """ONNX Runtime's 4-bit quantiser in its QDQ form."""
     packed = RANDOM.randint(0, 256, 64 * 16 // 2).astype(np.uint8).tobytes()
-    weights = helper.make_tensor("w", 22, [64, 16], packed, raw=True)
+    weights = helper.make_tensor("w", TensorProto.INT4, [64, 16], packed, raw=True)
     scales = RANDOM.rand(2, 16).astype(np.float32) / 10
     nodes = [
         node("DequantizeLinear", ["w", "s"], ["d"], axis=0, block_size=32),
