@@ -18,7 +18,7 @@ serve *flags: guests (_onnxruntime "optional")
     ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$(ls -d {{ onnxruntime }} 2>/dev/null || true)}" cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _cases _nodes _vulkan _swiftshader (_onnxruntime "needed")
+test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed")
     VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
@@ -40,6 +40,14 @@ bench name *flags: guests (_peers name) _nodes _vulkan (_onnxruntime "needed")
 # ONNX's node tests on cpu, gpu, onnxruntime or swiftshader, beside its list in the tree: `just conformance cpu [--update] [Resize]`
 conformance accelerator *flags: _cases _vulkan _swiftshader (_onnxruntime "needed")
     VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo bench --locked --bench conformance -- {{ accelerator }} {{ flags }}
+
+# Cases after public bug reports on cpu, gpu, onnxruntime or swiftshader, beside its list: `just reports cpu [--update] [casts]`
+reports accelerator *flags: _reports _vulkan _swiftshader (_onnxruntime "needed")
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo bench --locked --bench conformance -- {{ accelerator }} --set=reports {{ flags }}
+
+# Models that packages ship or tools make, beside ONNX Runtime: `just zoo cpu [--update] [silero_vad5]`. Fetches 760 MB
+zoo accelerator *flags: _models _vulkan (_onnxruntime "needed")
+    BURST_ONNXRUNTIME={{ onnxruntime }} cargo bench --locked --bench conformance -- {{ accelerator }} --set=zoo {{ flags }}
 
 # Train the models of digits and recommend again and write them into the tree
 models: _clients
@@ -110,6 +118,18 @@ _nodes:
 
 _cases: _clients
     @{{ python }} tests/conformance/cases.py
+
+_reports: _clients
+    @{{ python }} tests/conformance/reports/write.py
+
+# The twelve smallest, of three packages
+_small_models: _clients
+    @{{ python }} tests/zoo/zoo.py --small
+
+_models: _clients
+    @cmp -s tests/zoo/requirements.txt target/venv/zoo.txt || { {{ python }} -m pip install -q -r tests/zoo/requirements.txt && cp tests/zoo/requirements.txt target/venv/zoo.txt; }
+    @command -v npm >/dev/null || just _apt npm
+    @{{ python }} tests/zoo/zoo.py
 
 # What we are measured beside; some of it takes minutes to build
 _peers bench: _clients

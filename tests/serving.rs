@@ -1,6 +1,6 @@
 //! Unmodified clients get right answers through the socket, and closing loses none.
 
-use crate::support::{Burst, probe, python, root};
+use crate::support::{Burst, guest, probe, python, root};
 use std::{
     fs,
     process::Command,
@@ -18,6 +18,22 @@ fn tritonclient_gets_metadata_statistics_and_right_digits() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     eprintln!("{told}");
+}
+
+/// Numbers, headers and encodings as clients write them, right and wrong.
+#[test]
+fn requests_by_hand_come_back_to_the_bit_or_are_refused() {
+    let Some(python) = python() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(root().join(guest("echo")), directory.path().join("echo.wasm")).unwrap();
+    let manifest = directory.path().join("burst.toml");
+    let echo = "[guests.echo]\ncomponent = \"echo.wasm\"\ninputs = [{ name = \"x\" }]\noutputs = [{ name = \"y\" }]\n";
+    fs::write(&manifest, echo).unwrap();
+    let burst = Burst::serve(&manifest);
+    let client = root().join("tests/clients/json_client.py");
+    let output = Command::new(python).arg(client).arg(burst.http.to_string()).arg("echo").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
 }
 
 /// SIGTERM: no new requests, those in flight are answered, then a clean exit.

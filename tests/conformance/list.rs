@@ -1,10 +1,9 @@
 //! The list of an accelerator: what became of each case, kept in the tree, so that a change is a diff.
 
-use crate::support::root;
+use super::set::Set;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::PathBuf,
 };
 
 /// Outcomes as they print, by the case's name.
@@ -13,15 +12,15 @@ pub struct List(pub BTreeMap<String, String>);
 
 impl List {
     /// The list in the tree; empty where there is none yet.
-    pub fn read(accelerator: &str) -> Self {
-        let text = fs::read_to_string(path(accelerator)).unwrap_or_default();
+    pub fn read(set: Set, accelerator: &str) -> Self {
+        let text = fs::read_to_string(set.lists().join(format!("{accelerator}.txt"))).unwrap_or_default();
         let words = text.lines().filter_map(|line| line.split_once(' '));
         Self(words.map(|(name, outcome)| (name.into(), outcome.into())).collect())
     }
 
-    pub fn write(&self, accelerator: &str) -> io::Result<()> {
+    pub fn write(&self, set: Set, accelerator: &str) -> io::Result<()> {
         let lines: String = self.0.iter().map(|(name, outcome)| format!("{name} {outcome}\n")).collect();
-        fs::write(path(accelerator), lines)
+        fs::write(set.lists().join(format!("{accelerator}.txt")), lines)
     }
 
     /// A line for each case that came out otherwise in `found`.
@@ -31,8 +30,32 @@ impl List {
         let pairs = names.into_iter().map(|name| (name, outcome(self, name), outcome(found, name)));
         pairs.filter(|(_, old, new)| old != new).map(|(name, old, new)| format!("{name}: {old} -> {new}")).collect()
     }
+
+    /// The names of what failed and nobody excused.
+    pub fn failures(&self, excuses: &Excuses) -> Vec<&str> {
+        let failed = self.0.iter().filter(|(_, outcome)| *outcome == "failed").map(|(name, _)| name.as_str());
+        failed.filter(|name| !excuses.cover(name)).collect()
+    }
 }
 
-fn path(accelerator: &str) -> PathBuf {
-    root().join(format!("tests/conformance/{accelerator}.txt"))
+/// What may fail on one accelerator. `excused.txt` beside the lists has a line each: the accelerator, the case (a `*` at
+/// the end stands for any rest) and why.
+pub struct Excuses(Vec<String>);
+
+impl Excuses {
+    pub fn read(set: Set, accelerator: &str) -> Self {
+        let text = fs::read_to_string(set.lists().join("excused.txt")).unwrap_or_default();
+        let named = |line: &str| {
+            let (name, why) = line.strip_prefix(accelerator)?.strip_prefix(' ')?.split_once(": ")?;
+            (!why.trim().is_empty()).then(|| name.to_owned())
+        };
+        Self(text.lines().filter_map(named).collect())
+    }
+
+    fn cover(&self, name: &str) -> bool {
+        self.0.iter().any(|excused| match excused.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == excused,
+        })
+    }
 }

@@ -10,7 +10,7 @@ use burst_adapters::{
     gpu::{Choice, Family, GpuAccelerator, Options, Wanted},
 };
 use burst_host::{
-    nouns::{Fault, Tensor},
+    nouns::{Fault, Signature, Tensor},
     ports::{Accelerator, Program},
 };
 use std::{
@@ -22,15 +22,14 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, available_parallelism},
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// After this a case hangs. SwiftShader takes seconds to compile a kernel.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// What became of a case.
 pub enum Outcome {
     Passed,
+    /// No answer where none is right.
+    Refused,
     /// A wrong answer, or none. Prints without the reason, which may hold numbers that differ between machines.
     Failed(String),
     /// No answer within the time limit: failed too.
@@ -44,6 +43,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => f.write_str("passed"),
+            Self::Refused => f.write_str("refused"),
             Self::Failed(_) | Self::Hung => f.write_str("failed"),
             Self::Unsupported(reason) => write!(f, "unsupported: {reason}"),
             Self::OutOfScope(reason) => write!(f, "out of scope: {reason}"),
@@ -84,50 +84,80 @@ pub fn run(accelerator: &Arc<dyn Accelerator>, case: &Case) -> Outcome {
         return Outcome::OutOfScope(reason.clone());
     }
     let (sender, answer) = mpsc::channel();
-    let (accelerator, case) = (Arc::clone(accelerator), case.clone());
+    let (accelerator, case, limit) = (Arc::clone(accelerator), case.clone(), case.limit);
     let thread = thread::spawn(move || sender.send(block_on(attempt(&*accelerator, &case))));
-    match answer.recv_timeout(LIMIT) {
-        Ok(answer) => answer.err().unwrap_or(Outcome::Passed),
+    match answer.recv_timeout(limit) {
+        Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout) => Outcome::Hung,
         Err(RecvTimeoutError::Disconnected) => Outcome::Failed(panicked(thread.join().err())),
     }
 }
 
-async fn attempt(accelerator: &dyn Accelerator, case: &Case) -> Result<(), Outcome> {
-    let Content { graph, inputs, expected } = case.read().map_err(|error| refused(error.into()))?;
-    let program = accelerator.load(&graph).await.map_err(refused)?;
-    // What numbers of the inputs decide is refused once they are known.
-    let found = answer(accelerator, &*program, inputs).await.map_err(refused)?;
-    if found.len() != expected.len() {
-        return Err(Outcome::Failed(format!("{} outputs, expected {}", found.len(), expected.len())));
+async fn attempt(accelerator: &dyn Accelerator, case: &Case) -> Outcome {
+    match answer(accelerator, case).await {
+        Ok(_) if case.refused => Outcome::Failed("answered, though no answer is right".into()),
+        Ok((signature, found, expected)) => judge(case, &signature, &found, &expected),
+        Err(Fault::Invalid(_) | Fault::Unsupported(_) | Fault::TooLarge(_)) if case.refused => Outcome::Refused,
+        Err(fault) => refused(fault),
     }
-    for ((port, found), expected) in program.signature().outputs.iter().zip(&found).zip(&expected) {
-        let close = match case.op.as_str() {
-            "Bernoulli" => close::check_drawn(found, expected),
-            _ => close::check(found, expected, case.rtol, case.atol),
-        };
-        close.map_err(|how| Outcome::Failed(format!("`{}`: {how}", port.name)))?;
-        if !port.admits(found.spec()) {
-            return Err(Outcome::Failed(format!("the signature promises {port}, the answer is {}", found.spec())));
-        }
-    }
-    Ok(())
 }
 
-async fn answer(
+/// What comes back, and what should.
+async fn answer(accelerator: &dyn Accelerator, case: &Case) -> Result<(Signature, Vec<Tensor>, Vec<Tensor>), Fault> {
+    let Content { graph, inputs, expected } = case.read().await?;
+    let program = accelerator.load(&graph).await?;
+    let outputs = outputs(accelerator, &*program, case, inputs).await?;
+    Ok((program.signature().clone(), outputs, expected))
+}
+
+/// What a program answers to the inputs of a case.
+pub async fn outputs(
     accelerator: &dyn Accelerator,
     program: &dyn Program,
+    case: &Case,
     inputs: Vec<Tensor>,
 ) -> Result<Vec<Tensor>, Fault> {
     let mut resident = Vec::new();
-    for input in inputs {
+    for input in ordered(case, program.signature(), inputs)? {
         resident.push(accelerator.upload(input).await?);
     }
     let mut outputs = Vec::new();
-    for output in program.run(resident, Instant::now() + LIMIT).await? {
+    // What numbers of the inputs decide is refused once they are known.
+    for output in program.run(resident, Instant::now() + case.limit).await? {
         outputs.push(accelerator.download(&output).await?);
     }
     Ok(outputs)
+}
+
+/// The inputs in the order of the signature, which has to take them, as `burst run` asks it.
+fn ordered(case: &Case, signature: &Signature, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
+    if case.given.is_empty() {
+        return Ok(inputs);
+    }
+    let specs = case.given.iter().map(String::as_str).zip(inputs.iter().map(Tensor::spec));
+    signature.admits(specs).map_err(Fault::Invalid)?;
+    let place = |name: &str| case.given.iter().position(|given| given == name);
+    Ok(signature.inputs.iter().filter_map(|port| place(&port.name)).map(|place| inputs[place].clone()).collect())
+}
+
+fn judge(case: &Case, signature: &Signature, found: &[Tensor], expected: &[Tensor]) -> Outcome {
+    if found.len() != expected.len() {
+        return Outcome::Failed(format!("{} outputs, expected {}", found.len(), expected.len()));
+    }
+    let atols = case.atols.iter().copied().chain(std::iter::repeat(case.atol));
+    for (((port, found), expected), atol) in signature.outputs.iter().zip(found).zip(expected).zip(atols) {
+        let close = match case.op.as_str() {
+            "Bernoulli" => close::check_drawn(found, expected),
+            _ => close::check(found, expected, case, atol),
+        };
+        if let Err(how) = close {
+            return Outcome::Failed(format!("`{}`: {how}", port.name));
+        }
+        if !port.admits(found.spec()) {
+            return Outcome::Failed(format!("the signature promises {port}, the answer is {}", found.spec()));
+        }
+    }
+    Outcome::Passed
 }
 
 /// A fault before anything was computed.

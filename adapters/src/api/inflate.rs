@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use axum::http::{HeaderMap, header};
-use flate2::write::{GzDecoder, ZlibDecoder};
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use std::io::{self, Write};
 
 /// How a body is compressed.
@@ -37,7 +37,8 @@ pub(crate) struct Inflate {
 }
 
 enum Decoder {
-    Gzip(GzDecoder<Bounded>),
+    /// In any number of members, as RFC 1952 has it.
+    Gzip(MultiGzDecoder<Bounded>),
     Deflate(ZlibDecoder<Bounded>),
 }
 
@@ -48,7 +49,7 @@ impl Inflate {
 
     pub fn new(coding: Coding, max_bytes: usize) -> Self {
         let decoder = match coding {
-            Coding::Gzip => Decoder::Gzip(GzDecoder::new(Bounded::default())),
+            Coding::Gzip => Decoder::Gzip(MultiGzDecoder::new(Bounded::default())),
             Coding::Deflate => Decoder::Deflate(ZlibDecoder::new(Bounded::default())),
         };
         Self { decoder, max_bytes, pushed: 0 }
@@ -149,6 +150,7 @@ mod tests {
         let compressed = gzip(&[1; 1000]);
         assert_eq!(check(&compressed, 1 << 20), Ok(1000));
         assert_eq!(check(&gzip(&vec![0; 1 << 20]), 1 << 21), Ok(1 << 20));
+        assert_eq!(check(&[gzip(&[1; 10]), gzip(&[2; 20])].concat(), 1 << 20), Ok(30));
         let damaged = Err("the compressed body is cut off or damaged".to_owned());
         assert_eq!(check(&compressed[..compressed.len() - 1], 1 << 20), damaged);
         assert_eq!(check(&[compressed.as_slice(), b"more"].concat(), 1 << 20), damaged);

@@ -74,7 +74,7 @@ fn sequence_id(value: Scalar) -> Result<Option<SequenceId>, &'static str> {
 
 impl<'de> Deserialize<'de> for Parameters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ParametersVisitor)
+        deserializer.deserialize_any(ParametersVisitor)
     }
 }
 
@@ -85,6 +85,11 @@ impl<'de> Visitor<'de> for ParametersVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of parameters")
+    }
+
+    /// As clients write members that they have nothing to say in.
+    fn visit_unit<E: Error>(self) -> Result<Parameters, E> {
+        Ok(Parameters::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
@@ -219,6 +224,7 @@ mod tests {
         check(r#"{"colour": "red", "triton_final": true}"#, Ok(Parameters::default()));
         check(r#"{"colour": ["red"]}"#, Err("expected a string, a number or a boolean"));
         check(r#"{"colour": null}"#, Err("expected a string, a number or a boolean"));
+        check("null", Ok(Parameters::default()));
         check("[]", Err("expected an object of parameters"));
     }
 }

@@ -59,7 +59,8 @@ pub(super) fn parse(
         return Err(Refusal::too_large(max_bytes));
     }
     let sequence = head.parameters.sequence().map_err(Refusal::invalid)?;
-    let outputs = head.outputs.map(|outputs| wanted(signature, outputs)).transpose()?;
+    let outputs =
+        head.outputs.filter(|outputs| !outputs.0.is_empty()).map(|outputs| wanted(signature, outputs)).transpose()?;
     let inputs = head.inputs.0.into_iter().zip(specs).map(|(input, spec)| input.tensor(spec, &mut binary));
     let inputs = inputs.collect::<Result<_, _>>()?;
     if !binary.is_empty() {
