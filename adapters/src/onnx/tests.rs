@@ -419,8 +419,14 @@ fn operators_are_sorted() {
     };
     let branch = NodeProto { attribute: vec![branch], ..node("If", &["b"], &["e"]) };
     let first = node("Abs", &["x"], &["y"]);
-    let last =
-        vec![branch, relu("b", "c"), relu("a", "b"), node("Make", &[], &["a"]), node("Make", &[], &["x"]), first];
+    let last = vec![
+        branch,
+        node("Relu", &["b"], &["c"]),
+        node("Relu", &["a"], &["b"]),
+        node("Make", &[], &["a"]),
+        node("Make", &[], &["x"]),
+        first,
+    ];
     let kinds: Vec<String> = decoded(&nodes(last)).unwrap().ops.into_iter().map(|op| op.outputs.join(" ")).collect();
     assert_eq!(kinds, ["a", "b", "c", "e", "x", "y"]);
 }
