@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
         extents(),
         dequantized(),
         constant_output(),
+        long_runs(),
     ];
     cases.extend(Element::ALL.into_iter().filter_map(copied));
     cases.extend(single_ops());
@@ -228,6 +229,36 @@ fn constant_output() -> Case {
         .output("y");
     let x = floats(&[1], &[7.0]);
     case("constant output", graph.graph(), [(vec![x.clone()], vec![value, x])])
+}
+
+/// Longer than a vocabulary.
+fn long_runs() -> Case {
+    let length = 70_001;
+    let x = map(&noise(&[2, length], 9), |v| v + 1.5);
+    let graph = Sketch::new("long runs")
+        .input("x", Element::Fp32, "N L")
+        .op_with("ReduceMean", "x", "mean", [("axes", Attribute::Ints(vec![1]))])
+        .op_with("ArgMax", "x", "place", [("axis", Attribute::Int(1))])
+        .op_with("Softmax", "x", "share", [("axis", Attribute::Int(1))])
+        .output("mean")
+        .output("place")
+        .output("share");
+    let values = x.to_vec::<f32>().unwrap();
+    let mean = |row: &[f32]| (row.iter().map(|v| f64::from(*v)).sum::<f64>() / length as f64) as f32;
+    let place = |row: &[f32]| {
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        row.iter().position(|v| *v == largest).unwrap() as i64
+    };
+    let share = |row: &[f32]| {
+        let sum: f64 = row.iter().map(|v| f64::from(*v).exp()).sum();
+        row.iter().map(|v| (f64::from(*v).exp() / sum) as f32).collect::<Vec<_>>()
+    };
+    let expected = vec![
+        floats(&[2, 1], &values.chunks(length).map(mean).collect::<Vec<_>>()),
+        longs(&[2, 1], &values.chunks(length).map(place).collect::<Vec<_>>()),
+        floats(&[2, length], &values.chunks(length).flat_map(share).collect::<Vec<_>>()),
+    ];
+    case("long runs", graph.graph(), [(vec![x], expected)])
 }
 
 /// Every element type goes through unchanged. Byte strings and BF16 are no device's duty.

@@ -2,6 +2,7 @@
 //! result reads it too. What is computed from a doubtful tensor is as doubtful.
 
 use super::{
+    chain::{Link, chain},
     device::Gpu,
     draft::{Step, Storage},
     kernels::{Kernel, Shader},
@@ -18,6 +19,8 @@ use std::sync::{
 
 /// Words that a tensor carries along; beyond that they are read before the next run.
 const DOUBTS_MAX: usize = 64;
+/// The operator that makes 1 of zero, and zero of all else.
+const NOT: u32 = 72;
 
 /// What one run found, once it is done.
 pub struct Doubt {
@@ -103,12 +106,33 @@ impl Planner {
             Value::Known(_) => check_known(node, &node.numbers(input)?, &allowed),
             value => {
                 let indices = self.place(value)?;
-                self.check_placed(node, &indices, allowed)
+                let why = outside(node, &allowed);
+                self.check_placed(node, &indices, allowed, why)
             }
         }
     }
 
-    fn check_placed(&mut self, node: &Node<'_>, indices: &Placed, allowed: Allowed) -> Result<(), Halt> {
+    /// Faults where an integer of this input, by which others are divided, is zero.
+    pub fn check_divisor(&mut self, node: &Node<'_>, input: usize) -> Result<(), Halt> {
+        let why = format!("`{}` {}: division by zero", node.op.kind, node.op.name);
+        match node.input(input) {
+            Value::Known(tensor) => {
+                let size = tensor.spec().element.size().unwrap_or(1);
+                let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+                match tensor.contents() {
+                    Some(contents) if contents.chunks(size).any(zero) => Err(Fault::Invalid(why).into()),
+                    _ => Ok(()),
+                }
+            }
+            value => {
+                let divisor = self.place(value)?;
+                let zeros = chain(self, node, &divisor, &[Link::alone(NOT)], Element::I32)?;
+                self.check_placed(node, &zeros, Allowed { below: vec![1], from_end: false, besides: None }, why)
+            }
+        }
+    }
+
+    fn check_placed(&mut self, node: &Node<'_>, indices: &Placed, allowed: Allowed, why: String) -> Result<(), Halt> {
         let key = (indices.storage, allowed);
         let count = indices.spec.shape.elements();
         if count == 0 || key.1.below.is_empty() || self.draft.checks.known.contains(&key) {
@@ -117,7 +141,7 @@ impl Planner {
         let word = self.word()?;
         let checks = &mut self.draft.checks;
         let Allowed { below, from_end, besides } = &key.1;
-        checks.whys.push(outside(node, &key.1));
+        checks.whys.push(why);
         let mut parameters = [count, below.len(), checks.whys.len()].map(|value| value as u32).to_vec();
         parameters.push(besides.unwrap_or_default() as u32);
         parameters.extend(super::lower::pointwise::padded(below, 1));

@@ -8,10 +8,9 @@ use super::{
     transfer,
     weights::Weights,
 };
-use burst_host::nouns::{Element, Fault, Spec, Tensor};
+use burst_host::nouns::{Digest, Element, Fault, Spec, Tensor};
 use std::{
     collections::{BTreeSet, HashMap},
-    fmt::Write,
     sync::Arc,
 };
 
@@ -31,7 +30,7 @@ pub async fn hoist(draft: &mut Draft, gpu: &Gpu, memory: &Memory, weights: &Weig
         }
     }
     for (storage, block) in missing.iter().zip(made(draft, once, &missing, gpu, memory).await?) {
-        weights.derive(origins[storage].clone(), sources.clone(), &block);
+        weights.derive(origins[storage], sources.clone(), &block);
         draft.storages[*storage] = Storage::Held(block);
     }
     Ok(())
@@ -66,22 +65,22 @@ fn sources(draft: &Draft, steps: &[Step]) -> Vec<Tensor> {
     steps.iter().flat_map(Step::reads).filter_map(constant).collect()
 }
 
-/// How each result is made, in words that are the same for the same result.
-fn origins(draft: &Draft, once: &[Step]) -> HashMap<StorageId, String> {
-    let mut origins: HashMap<StorageId, String> = HashMap::new();
+/// How each result is made: a digest that is the same for the same result, and as short after many steps as after one.
+fn origins(draft: &Draft, once: &[Step]) -> HashMap<StorageId, Digest> {
+    let mut origins: HashMap<StorageId, Digest> = HashMap::new();
     for step in once {
-        let mut words = origins.remove(&step.write()).unwrap_or_default();
+        let written = step.write();
+        let before = origins.get(&written);
         let dispatch = step.dispatch();
         let reads = dispatch.iter().flat_map(|dispatch| &dispatch.reads);
         let read = |storage: &StorageId| match &draft.storages[*storage] {
             Storage::Constant(tensor) => tensor.contents().map(|bytes| format!("{:?}+{}", bytes.as_ptr(), bytes.len())),
-            _ => origins.get(storage).cloned(),
+            _ => origins.get(storage).map(Digest::to_string),
         };
         let reads: Vec<_> = reads.map(read).collect();
         let kernel = dispatch.as_ref().map(|dispatch| (&dispatch.kernel, &dispatch.parameters, dispatch.groups));
-        // Writing to a string does not fail.
-        let _ = write!(words, "{kernel:?}{reads:?};");
-        origins.insert(step.write(), words);
+        let origin = Digest::of(format!("{before:?}{kernel:?}{reads:?}").as_bytes());
+        origins.insert(written, origin);
     }
     origins
 }
@@ -113,4 +112,68 @@ async fn made(
         blocks.push(transfer::place(gpu, memory, &tensor).await?);
     }
     Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            draft::Dispatch,
+            kernels::{Kernel, Shader},
+        },
+        *,
+    };
+
+    /// Steps on one constant, each of which reads twice what the one before it has made.
+    fn chain(steps: &[u32]) -> Vec<Digest> {
+        let constant = Tensor::host(Spec::new(Element::U8, [4]).unwrap(), bytes::Bytes::from_static(b"four")).unwrap();
+        let mut draft = Draft { storages: vec![Storage::Constant(constant)], ..Draft::default() };
+        let step = |(at, &parameter): (usize, &u32)| {
+            draft.storages.push(Storage::Temporary { bytes: 4 });
+            let kernel = Kernel::new(Shader::Join, []);
+            Step::Dispatch(Dispatch {
+                kernel,
+                parameters: vec![parameter],
+                reads: vec![at; 2],
+                write: at + 1,
+                groups: [1; 3],
+            })
+        };
+        let once: Vec<Step> = steps.iter().enumerate().map(step).collect();
+        let origins = origins(&draft, &once);
+        (1..=steps.len()).map(|storage| origins[&storage]).collect()
+    }
+
+    #[test]
+    fn long_chains_have_origins_of_their_own() {
+        let steps: Vec<u32> = (0..100).collect();
+        let whole = chain(&steps);
+        assert_eq!(whole, chain(&steps), "the same is found again");
+        assert_eq!(whole.iter().collect::<BTreeSet<_>>().len(), 100, "no two steps are one");
+        let other: Vec<u32> = [7].into_iter().chain(1..100).collect();
+        assert!(whole.iter().zip(chain(&other)).all(|(one, other)| *one != other), "what begins otherwise stays other");
+    }
+
+    /// A value that is written twice is what both have made of it.
+    #[test]
+    fn what_was_written_before_counts() {
+        let draft = Draft { storages: vec![Storage::Temporary { bytes: 4 }], ..Draft::default() };
+        let write = |parameter: u32| {
+            let kernel = Kernel::new(Shader::Advance, []);
+            Step::Dispatch(Dispatch {
+                kernel,
+                parameters: vec![parameter],
+                reads: Vec::new(),
+                write: 0,
+                groups: [1; 3],
+            })
+        };
+        let origin = |steps: &[u32]| {
+            let once: Vec<Step> = [Step::Clear(0)].into_iter().chain(steps.iter().map(|&step| write(step))).collect();
+            origins(&draft, &once)[&0]
+        };
+        assert_eq!(origin(&[1, 2]), origin(&[1, 2]));
+        assert_ne!(origin(&[1, 2]), origin(&[2]));
+        assert_ne!(origin(&[1, 2]), origin(&[2, 1]));
+    }
 }

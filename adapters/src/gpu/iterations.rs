@@ -93,12 +93,14 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::View => (6, 0),
         // The elements of the largest tensor are a few hundred for each invocation.
         Shader::GridSample | Shader::Pointwise(_) => (4, 0),
-        Shader::Arg(_) | Shader::Cumulate(_) | Shader::Fold(_) | Shader::LocateRows => (1, p(1)),
+        Shader::LocateRows => (1, p(1)),
+        Shader::Arg(_) | Shader::Cumulate(_) | Shader::Fold(_) => (1, p(4)),
         Shader::Boundary => (1, p(2)),
         Shader::Capacity => (1, p(0)),
         Shader::Scatter(_) => (1, p(3)),
         Shader::Taps | Shader::Suppress => (1, p(4)),
-        Shader::Reduce => (2, p(1).saturating_mul(2)),
+        // Elements, and their blocks, gone through twice.
+        Shader::Reduce => (4, nested(&[p(4).div_ceil(16), 16]).saturating_mul(2)),
         Shader::ReduceRows => (3, row(p(1)).saturating_mul(2)),
         Shader::SoftmaxRows | Shader::NormalizeRows => (4, row(p(1)).saturating_mul(3)),
         Shader::Softmax | Shader::Normalize | Shader::Multinomial => (3, p(1).saturating_mul(3)),
@@ -135,6 +137,7 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::Depthwise(halves) => (3 + put(halves), nested(&[p(7), p(8)])),
         Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
+        Shader::PoolParts => (1, p(24)),
         Shader::Volume => (8, nested(&[p(10), p(11), p(12), p(1)])),
         Shader::RoiAlign => (2, nested(&[p(10), p(11)])),
         Shader::Determinant => {
@@ -158,7 +161,7 @@ fn nested(lengths: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{halving::Halving, kernels::Lane},
+        super::{halving::Halving, kernels::Lane, lane::Reach},
         *,
     };
     use naga::{Block, Statement};
@@ -178,9 +181,9 @@ mod tests {
     /// Loops over the bits of a number, of a fixed length.
     fn of_lane(lane: Option<Lane>) -> usize {
         match lane {
-            None | Some(Lane::F32 | Lane::F8) => 0,
-            Some(Lane::F64 | Lane::I32) => 1,
-            Some(Lane::I64) => 2,
+            None => 0,
+            Some(Lane::F32 | Lane::F8 | Lane::I32) => 1,
+            Some(Lane::F64 | Lane::I64) => 2,
         }
     }
 
@@ -189,7 +192,7 @@ mod tests {
         let lanes = Shader::ALL.iter().flat_map(|shader| Lane::ALL.map(|lane| shader.in_lane(lane)));
         let every = lanes.flat_map(|shader| Halves::ALL.map(|halves| shader.of_halves(halves)));
         for (shader, family) in every.flat_map(|shader| Family::ALL.map(|family| (shader, family))) {
-            let module = naga::front::wgsl::parse_str(&shader.source(family, Halving::Native)).unwrap();
+            let module = naga::front::wgsl::parse_str(&shader.source(family, Halving::Native, Reach::ALL)).unwrap();
             let functions = module.functions.iter().map(|(_, function)| function);
             let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
             let found: usize = functions.map(|function| count(&function.body)).sum();
@@ -209,8 +212,8 @@ mod tests {
             assert_eq!(matches!(refused, Err(Fault::Unsupported(_))), !fixed, "{shader:?}");
         }
         let reduce = Kernel::new(Shader::Reduce, []);
-        assert_eq!(reduce.check_iterations(&[1, 30_000, 1], Family::Apart), Ok(()));
-        assert!(reduce.check_iterations(&[1, 30_001, 1], Family::Apart).is_err());
+        assert_eq!(reduce.check_iterations(&[1, 28_224, 1, 1, 28_224], Family::Apart), Ok(()));
+        assert!(reduce.check_iterations(&[1, 28_225, 1, 1, 28_225], Family::Apart).is_err());
     }
 
     #[test]

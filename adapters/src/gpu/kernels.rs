@@ -5,7 +5,7 @@ use super::{
     cells::Cells,
     family::Family,
     halving::{Halves, Halving},
-    lane::{ELEMENT, ROUND16},
+    lane::{ELEMENT, ROUND16, Reach},
     stored::Stored,
     tuning::Choice,
 };
@@ -26,6 +26,7 @@ pub enum Shader {
     Conv(Halves),
     Depthwise(Halves),
     Pool,
+    PoolParts,
     Reduce,
     ReduceRows,
     Fold(Lane),
@@ -102,6 +103,7 @@ impl Shader {
         Self::Conv(FLOATS),
         Self::Depthwise(FLOATS),
         Self::Pool,
+        Self::PoolParts,
         Self::Reduce,
         Self::ReduceRows,
         Self::Fold(Lane::F32),
@@ -168,6 +170,7 @@ impl Shader {
         const EPILOGUE: &str = include_str!("shaders/epilogue.wgsl");
         const WINDOW: &str = include_str!("shaders/window.wgsl");
         const MATMUL: &str = include_str!("shaders/matmul.wgsl");
+        const POOL: &str = include_str!("shaders/pool.wgsl");
         const ROWS: &str = include_str!("shaders/rows.wgsl");
         const REDUCE: &str = include_str!("shaders/reduce.wgsl");
         const SOFTMAX: &str = include_str!("shaders/softmax.wgsl");
@@ -189,7 +192,8 @@ impl Shader {
             Self::Parts(_) => &[GRID, EPILOGUE, include_str!("shaders/parts.wgsl")],
             Self::Conv(_) => &[EPILOGUE, WINDOW, include_str!("shaders/conv.wgsl")],
             Self::Depthwise(_) => &[GRID, EPILOGUE, WINDOW, include_str!("shaders/depthwise.wgsl")],
-            Self::Pool => &[GRID, include_str!("shaders/pool.wgsl")],
+            Self::Pool => &[GRID, POOL, include_str!("shaders/pool_each.wgsl")],
+            Self::PoolParts => &[GRID, POOL, include_str!("shaders/pool_parts.wgsl")],
             Self::Reduce => &[GRID, RUN, REDUCE, include_str!("shaders/reduce_each.wgsl")],
             Self::ReduceRows => &[RUN, ROWS, REDUCE, include_str!("shaders/reduce_rows.wgsl")],
             Self::Fold(_) => &[GRID, RUN, include_str!("shaders/fold.wgsl")],
@@ -303,13 +307,13 @@ impl Shader {
         }
     }
 
-    /// The whole source for a family of devices, and how they have halves.
-    pub fn source(self, family: Family, halving: Halving) -> String {
+    /// The whole source for a family of devices, and how they have halves, with the operators that a kernel needs.
+    pub fn source(self, family: Family, halving: Halving, reach: Reach) -> String {
         // Where there are matrices of them, there are halves.
         let halving = if matches!(self, Self::Cooperative(_)) { Halving::Native } else { halving };
         let halves = self.halves().map_or_else(String::new, |halves| halves.source(halving));
         let parts = [self.parts(), family.parts(self)].concat();
-        let lane = self.lane().map_or_else(String::new, Lane::source);
+        let lane = self.lane().map_or_else(String::new, |lane| lane.source(reach));
         [self.enables(halving), &lane, &halves, &parts.concat()].concat()
     }
 }
@@ -326,13 +330,22 @@ impl Kernel {
     pub fn new(shader: Shader, constants: impl Into<Vec<(&'static str, u32)>>) -> Self {
         Self { shader, constants: constants.into() }
     }
+
+    /// Which operators that take many steps are among its own.
+    fn reach(&self) -> Reach {
+        if self.shader == Shader::Recurrent {
+            return Reach::ALL;
+        }
+        let operator = |name: &str| name.starts_with("OP") || name.starts_with("LINK") && name != "LINKS";
+        Reach::of(self.constants.iter().filter(|(name, _)| operator(name)).map(|(_, code)| *code))
+    }
 }
 
 /// Compiled kernels of one device.
 pub struct Kernels {
     device: wgpu::Device,
     choice: Choice,
-    modules: Cells<Shader, wgpu::ShaderModule>,
+    modules: Cells<(Shader, Reach), wgpu::ShaderModule>,
     pipelines: Cells<Kernel, Arc<wgpu::ComputePipeline>>,
     stored: Option<Arc<Stored>>,
 }
@@ -363,7 +376,7 @@ impl Kernels {
     }
 
     fn compile(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
-        let module = self.module(kernel.shader);
+        let module = self.module(kernel.shader, kernel.reach());
         let constants: Vec<_> = kernel.constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&format!("{:?}", kernel.shader)),
@@ -375,13 +388,17 @@ impl Kernels {
         })
     }
 
-    fn module(&self, shader: Shader) -> wgpu::ShaderModule {
+    fn module(&self, shader: Shader, reach: Reach) -> wgpu::ShaderModule {
         let make = || {
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&format!("{shader:?}")),
-                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source(self.choice.family, self.choice.halving))),
+                source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source(
+                    self.choice.family,
+                    self.choice.halving,
+                    reach,
+                ))),
             })
         };
-        self.modules.get(&shader, make)
+        self.modules.get(&(shader, reach), make)
     }
 }

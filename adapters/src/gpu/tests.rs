@@ -3,7 +3,9 @@
 mod attention;
 mod compact;
 mod doubt;
+mod edges;
 mod element;
+mod elementary;
 mod faults;
 mod fuse;
 mod halves;
@@ -12,6 +14,7 @@ mod lacking;
 mod lavapipe;
 mod leftovers;
 mod linear_attention;
+mod long;
 mod mutated;
 mod pattern;
 mod products;
@@ -38,6 +41,7 @@ use super::{
     family::Family,
     halving::{Halves, Halving},
     kernels::{Lane, Shader},
+    lane::Reach,
 };
 use crate::{
     conformance::{self, Case, Run, Sketch},
@@ -61,7 +65,8 @@ fn every_shader_is_valid() {
     let shaders = lanes.flat_map(|shader| Halves::ALL.map(|halves| shader.of_halves(halves)));
     let every = |shader: Shader| {
         let ways = Family::ALL.into_iter().flat_map(|family| Halving::ALL.map(|halving| (family, halving)));
-        ways.map(move |(family, halving)| shader.source(family, halving)).map(move |source| (shader, source))
+        let ways = ways.flat_map(|(family, halving)| [Reach::NONE, Reach::ALL].map(|reach| (family, halving, reach)));
+        ways.map(move |(family, halving, reach)| (shader, shader.source(family, halving, reach)))
     };
     for (shader, source) in shaders.collect::<HashSet<_>>().into_iter().flat_map(every).collect::<HashSet<_>>() {
         let module = naga::front::wgsl::parse_str(&source)

@@ -5,7 +5,7 @@ use super::{
     memory::{Block, Memory},
     transfer,
 };
-use burst_host::nouns::{Fault, Tensor};
+use burst_host::nouns::{Digest, Fault, Tensor};
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -17,7 +17,7 @@ use std::{
 pub struct Weights {
     constants: tokio::sync::Mutex<Shared<Place>>,
     /// What was computed from constants, by how.
-    derived: Mutex<Shared<String>>,
+    derived: Mutex<Shared<Digest>>,
 }
 
 /// Address and length of a constant in host memory.
@@ -58,12 +58,12 @@ impl Weights {
     }
 
     /// What another plan has computed in the same way.
-    pub fn derived(&self, origin: &String) -> Option<Arc<Block>> {
+    pub fn derived(&self, origin: &Digest) -> Option<Arc<Block>> {
         self.derived.lock().unwrap_or_else(PoisonError::into_inner).get(origin)
     }
 
     /// Keeps what was computed from `sources` for the next plan.
-    pub fn derive(&self, origin: String, sources: Vec<Tensor>, block: &Arc<Block>) {
+    pub fn derive(&self, origin: Digest, sources: Vec<Tensor>, block: &Arc<Block>) {
         self.derived.lock().unwrap_or_else(PoisonError::into_inner).insert(origin, sources, block);
     }
 }

@@ -8,7 +8,7 @@ use super::{
         product::{Bias, Epilogue, Product},
         tiling::{COLUMNS, GROUPS_MAX, Tiling},
     },
-    halves,
+    deep, halves,
     matrix::{BY_ROWS, Matrices, ONE_BY_ONE, blocks},
     movement::permute,
     pointwise::{convert, padded, widened},
@@ -19,6 +19,9 @@ use burst_host::nouns::{Element, Spec};
 
 pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let (element, rank) = (node.spec(0)?.element, node.spec(0)?.shape.extents().len());
+    if let Some(outputs) = deep::conv(planner, node)? {
+        return Ok(outputs);
+    }
     if rank == 5 {
         return volume::conv(planner, node);
     }

@@ -14,9 +14,6 @@ pub fn dropout(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
     let trains = node.has(2) && node.numbers(2)? != [0];
     let ratio = if node.has(1) { node.floats(1)?.first().copied().unwrap_or(0.5) } else { 0.5 };
     let masked = node.op.outputs.get(1).is_some_and(|name| !name.is_empty());
-    if masked && node.opset < 10 {
-        return Err(node.unsupported("its mask before opset 10"));
-    }
     let spec = node.spec(0)?;
     if !masked && !trains {
         return Ok(vec![node.input(0).clone()]);
@@ -30,7 +27,10 @@ pub fn dropout(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Hal
     };
     let mask = Spec { element: Element::Bool, shape: spec.shape.clone() };
     let mask = Tensor::host(mask, kept).map_err(|error| node.invalid(&error.to_string()))?;
-    Ok(vec![y, Value::Known(mask)])
+    // Before opset 10 it is of x's element.
+    let like = vec![Value::Known(mask.clone()), node.input(0).clone()];
+    let mask = if node.opset < 10 { planner.apply("CastLike", Vec::new(), like)? } else { Value::Known(mask) };
+    Ok(vec![y, mask])
 }
 
 /// 1 for what is kept, as ONNX's reference draws it: NumPy's `RandomState(seed).uniform(0, 1) >= ratio`.

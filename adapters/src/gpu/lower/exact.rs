@@ -5,6 +5,7 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
+    deep,
     element::in_lane,
     pointwise::{Link, broadcast, chain, code, convert, padded, strides},
     quantize::range,
@@ -22,6 +23,9 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Value, Halt> {
 
 /// (a - zero of a) · (b - zero of b)
 pub fn matmul_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if let Some(outputs) = deep::matmul(planner, node)? {
+        return Ok(outputs);
+    }
     let (a, b) = (centred(planner, node, 0, 2, 2)?, centred(planner, node, 1, 3, 1)?);
     Ok(vec![product(planner, node, &a, &b)?.into()])
 }
@@ -40,6 +44,9 @@ pub fn rescaled(planner: &mut Planner, node: &Node<'_>, sums: &Placed) -> Result
 }
 
 pub fn conv_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if let Some(outputs) = deep::conv(planner, node)? {
+        return Ok(outputs);
+    }
     let rank = node.spec(1)?.shape.extents().len();
     let (x, w) = (centred(planner, node, 0, 2, 1)?, centred(planner, node, 1, 3, rank)?);
     Ok(vec![correlate(planner, node, &x, &w)?.into()])

@@ -5,9 +5,9 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
-    element::in_lane,
+    element::{in_lane, lane},
     pointwise::{Link, chain, code, convert},
-    runs::Runs,
+    runs::{self, Runs},
 };
 use burst_host::nouns::{Element, Spec, Tensor};
 
@@ -83,7 +83,11 @@ fn log_sum_exp(planner: &mut Planner, node: &Node<'_>, x: &Placed, axes: &[usize
     let powers = linked(planner, node, x, &powers)?;
     let sum = by_recipe(planner, node, &recipe("ReduceLogSum"), &powers, axes, keep)?;
     let largest = largest.reshaped(sum.spec.shape.clone());
-    linked(planner, node, &sum, &[Link::tensor(code::ADD, largest)])
+    let sum = linked(planner, node, &sum, &[Link::tensor(code::ADD, largest.clone())])?;
+    // An infinite one is all there is.
+    let infinite = planner.apply("IsInf", Vec::new(), vec![largest.clone().into()])?;
+    let sum = planner.apply("Where", Vec::new(), vec![infinite, largest.into(), sum.into()])?;
+    planner.place(&sum)
 }
 
 fn linked(planner: &mut Planner, node: &Node<'_>, x: &Placed, links: &[Link]) -> Result<Placed, Halt> {
@@ -100,11 +104,30 @@ fn folded(planner: &mut Planner, node: &Node<'_>, runs: &Runs, fold: u32) -> Res
         let known = Tensor::host(spec, nothing).map_err(|error| node.invalid(&error.to_string()))?;
         return planner.place(&Value::Known(known));
     }
-    let (x, lane) = in_lane(planner, node, &x.clone().into())?;
-    let count = spec.shape.elements();
-    let parameters = [count, *run, *inner].map(|value| value as u32).to_vec();
-    let constants = lane.constants(&x, &[("OP", fold)]);
-    planner.dispatch(Kernel::new(Shader::Fold(lane), constants), parameters, &[&x], spec, grid(count))
+    let (x, _) = in_lane(planner, node, &x.clone().into())?;
+    by_parts(planner, node, &x, [spec.shape.elements(), *run, *inner], fold, spec)
+}
+
+/// Long runs part by part, then what the parts come to.
+fn by_parts(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    sizes @ [count, _, inner]: [usize; 3],
+    fold: u32,
+    spec: Spec,
+) -> Result<Placed, Halt> {
+    let lane = lane(planner, node, x.spec.element, x.spec.element)?;
+    let parts = runs::shares(sizes);
+    let kernel = Kernel::new(Shader::Fold(lane), lane.constants(x, &[("OP", fold)]));
+    let parameters = runs::parameters(sizes, parts);
+    if parts == 1 {
+        return planner.dispatch(kernel, parameters, &[x], spec, grid(count));
+    }
+    let shape = node.shape(vec![count / inner, parts, inner])?;
+    let partial = Spec { element: x.spec.element, shape };
+    let partial = planner.dispatch(kernel, parameters, &[x], partial, grid(count * parts))?;
+    by_parts(planner, node, &partial, [count, parts, inner], fold, spec)
 }
 
 /// What a fold of nothing gives: the identity among `element`s, as the lane keeps it in so many bytes.

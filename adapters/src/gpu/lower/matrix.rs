@@ -8,6 +8,7 @@ use super::{
         product::{Bias, Epilogue, Product},
         tiling::{COLUMNS, GROUPS_MAX, Tiling},
     },
+    deep,
     element::is_float,
     exact, halves,
     movement::{permute, widen},
@@ -29,6 +30,9 @@ struct Factors<'a> {
 /// numpy's rules: vectors are promoted, leading axes broadcast.
 pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let element = node.spec(0)?.element;
+    if let Some(outputs) = deep::matmul(planner, node)? {
+        return Ok(outputs);
+    }
     if element == Element::Fp64 || !is_float(element) {
         return Ok(vec![exact::matmul(planner, node)?]);
     }
@@ -57,6 +61,9 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt
 }
 
 pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    if let Some(outputs) = deep::gemm(planner, node)? {
+        return Ok(outputs);
+    }
     if let Some(outputs) = tall::gemm(planner, node)? {
         return Ok(outputs);
     }

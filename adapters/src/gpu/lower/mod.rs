@@ -8,6 +8,7 @@ mod compact;
 mod control;
 mod convolve;
 mod cut;
+mod deep;
 mod dropout;
 mod einsum;
 pub mod element;

@@ -107,6 +107,10 @@ fn normalized(
     let shift = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
     let epsilon = node.float("epsilon", 1e-5);
+    if runs::parts(planner, [count, run, 1]) > 1 {
+        let y = long(planner, node, mode, &x.reshaped(node.shape(vec![count, run])?), [Some(scale), shift], &scales)?;
+        return Ok(vec![convert(planner, node, &y.reshaped(x.spec.shape), element)?.into()]);
+    }
     let parameters =
         vec![count as u32, run as u32, epsilon.to_bits(), scales.row as u32, scales.rows as u32, scales.each as u32];
     let constants = vec![("MODE", mode), ("SHIFT", u32::from(shift.is_some()))];
@@ -115,6 +119,43 @@ fn normalized(
     let reads = [&x, &scale, shift.as_ref().unwrap_or(&scale)];
     let y = planner.dispatch(kernel, parameters, &reads, x.spec.clone(), groups)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// Rows that are too long for one invocation, or too few to keep a device busy: pass by pass.
+fn long(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    mode: u32,
+    x: &Placed,
+    weights: [Option<Placed>; 2],
+    scales: &Scales,
+) -> Result<Placed, Halt> {
+    let &[count, run] = x.extents() else { return Err(node.invalid("rows are needed")) };
+    let centred = match mode {
+        0 => {
+            let mean = means(planner, node, x, count, run)?;
+            chain(planner, node, x, &[Link::tensor(code::SUBTRACT, mean)], Element::Fp32)?
+        }
+        _ => x.clone(),
+    };
+    let squared = chain(planner, node, &centred, &[Link::tensor(code::MULTIPLY, centred.clone())], Element::Fp32)?;
+    let variance = means(planner, node, &squared, count, run)?;
+    let links = [Link::number(code::ADD, node.float("epsilon", 1e-5)), Link::alone(code::ROOT), Link::alone(38)];
+    let factor = chain(planner, node, &variance, &links, Element::Fp32)?;
+    // Each scale is for so many elements of so many rows.
+    let each = scales.each.max(1);
+    let rows = node.shape(vec![count / scales.rows.max(1), scales.rows.max(1), run / each, each])?;
+    let mut links = vec![Link::tensor(
+        code::MULTIPLY,
+        factor.reshaped(node.shape(vec![rows.extents()[0], rows.extents()[1], 1, 1])?),
+    )];
+    for (weight, code) in weights.into_iter().zip([code::MULTIPLY, code::ADD]) {
+        if let Some(weight) = weight {
+            let weight = weight.reshaped(node.shape(vec![1, scales.rows.max(1), run / each, 1])?);
+            links.push(Link::tensor(code, weight));
+        }
+    }
+    chain(planner, node, &centred.reshaped(rows), &links, Element::Fp32)
 }
 
 /// y = (x - mean) / sqrt(variance + epsilon) · scale + shift, each a number a channel. Folded into one factor and one

@@ -2,13 +2,14 @@
 
 use super::{
     super::{
-        kernels::{Kernel, Shader},
+        kernels::{Kernel, Lane, Shader},
         planner::{Halt, Node, Placed, Planner, Value, axis, grid},
     },
     element::in_lane,
     pointwise::convert,
+    runs,
 };
-use burst_host::nouns::Element;
+use burst_host::nouns::{Element, Spec};
 
 pub fn cumulative_sum(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     cumulate(planner, node, 0)
@@ -25,16 +26,40 @@ fn cumulate(planner: &mut Planner, node: &Node<'_>, product: u32) -> Result<Vec<
     let at = axis(node, at, x.extents().len())?;
     let (run, inner) = run(&x, at);
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
-    let parameters = [count, run, inner].map(|value| value as u32).to_vec();
     let flags = [
         ("PRODUCT", product),
         ("EXCLUSIVE", node.int("exclusive", 0) as u32),
         ("REVERSE", node.int("reverse", 0) as u32),
     ];
-    let constants = lane.constants(&x, &flags);
-    let spec = x.spec.clone();
-    let y = planner.dispatch(Kernel::new(Shader::Cumulate(lane), constants), parameters, &[&x], spec, grid(count))?;
+    let y = running(planner, node, &x, [count, run, inner], &lane.constants(&x, &flags), lane)?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
+}
+
+/// Running sums of each run. Of a long one, what each part comes to is summed up first, then each part begins with that.
+fn running(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    [count, run, inner]: [usize; 3],
+    constants: &[(&'static str, u32)],
+    lane: Lane,
+) -> Result<Placed, Halt> {
+    let steps = runs::stretch(count, run);
+    let parts = run.div_ceil(steps);
+    let parameters = [count * parts, run, inner, parts, steps, run].map(|value| value as u32).to_vec();
+    let kernel = |flag: &'static str| Kernel::new(Shader::Cumulate(lane), [constants, &[(flag, 1)]].concat());
+    let groups = grid(count * parts);
+    if parts <= 1 {
+        let kernel = Kernel::new(Shader::Cumulate(lane), constants);
+        return planner.dispatch(kernel, parameters, &[x, x], x.spec.clone(), groups);
+    }
+    let spec = Spec { element: x.spec.element, shape: node.shape(vec![count / inner, parts, inner])? };
+    let totals = planner.dispatch(kernel("TOTALS"), parameters.clone(), &[x, x], spec, groups)?;
+    // Parts are in the order of the sum already, and each needs all before it whole.
+    let plain: Vec<_> =
+        constants.iter().filter(|(name, _)| !matches!(*name, "REVERSE" | "EXCLUSIVE")).copied().collect();
+    let before = running(planner, node, &totals, [count, parts, inner], &plain, lane)?;
+    planner.dispatch(kernel("CONTINUED"), parameters, &[x, &before], x.spec.clone(), groups)
 }
 
 /// The extent of an axis, and elements between its neighbours.

@@ -70,6 +70,10 @@ const UNARY: &[(&str, u32, Attribute, Attribute)] = &[
     ("ThresholdedRelu", 68, ("alpha", 1.0), NO),
 ];
 const NO: Attribute = ("", 0.0);
+const IDENTITY: u32 = 0;
+const POWER: u32 = 9;
+const SQUARE: u32 = 75;
+const CUBE: u32 = 76;
 
 /// An attribute of an operator and its default.
 type Attribute = (&'static str, f32);
@@ -139,6 +143,9 @@ fn unary(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
 fn binary(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let row = BINARY.iter().find(|(name, _)| *name == node.op.kind);
     let code = row.ok_or_else(|| node.unsupported("no code"))?.1;
+    if code == code::DIVIDE {
+        check_divisor(planner, node)?;
+    }
     fold_inputs(planner, node, code).map(|placed| vec![placed.into()])
 }
 
@@ -167,7 +174,7 @@ fn with_number(planner: &mut Planner, node: &Node<'_>, code: u32) -> Result<Opti
         return Ok(None);
     }
     let (x, link) = match (number(a), number(b)) {
-        (_, Some((number, rank))) if fits(a, rank) => (a, Some(Link::number(code, number))),
+        (_, Some((number, rank))) if fits(a, rank) => (a, Some(with(code, number))),
         (Some((number, rank)), _) if fits(b, rank) => (b, Link::number(code, number).reversed()),
         _ => return Ok(None),
     };
@@ -175,6 +182,18 @@ fn with_number(planner: &mut Planner, node: &Node<'_>, code: u32) -> Result<Opti
     let x = planner.place(x)?;
     let result = result_of(node, x.spec.element);
     chain(planner, node, &x, &[link], result).map(Some)
+}
+
+/// What is done with a number; small whole powers are products.
+fn with(code: u32, number: f32) -> Link {
+    let code = match number {
+        _ if code != POWER => code,
+        1.0 => return Link::alone(IDENTITY),
+        2.0 => return Link::alone(SQUARE),
+        3.0 => return Link::alone(CUBE),
+        _ => code,
+    };
+    Link::number(code, number)
 }
 
 /// A known float, of a word or half of one, and its rank.
@@ -207,7 +226,13 @@ fn mean(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     Ok(vec![chain(planner, node, &sum, &[share], element)?.into()])
 }
 
+/// Of integers none is divided by zero.
+fn check_divisor(planner: &mut Planner, node: &Node<'_>) -> Result<(), Halt> {
+    if is_float(node.spec(1)?.element) { Ok(()) } else { planner.check_divisor(node, 1) }
+}
+
 fn modulo(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    check_divisor(planner, node)?;
     fold_inputs(planner, node, if node.int("fmod", 0) == 1 { 20 } else { 21 }).map(|placed| vec![placed.into()])
 }
 

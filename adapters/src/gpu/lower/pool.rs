@@ -5,7 +5,10 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
-    pointwise::{convert, widened},
+    choose,
+    local::reduced,
+    pointwise::{Link, chain, code, convert, widened},
+    runs,
     windows::{Windows, volume},
 };
 use burst_host::nouns::{Attribute, Element, Shape, Spec};
@@ -16,6 +19,13 @@ const NORM: u32 = 2;
 /// Where the largest is, along the rows or along the columns first.
 const PLACE: u32 = 3;
 const PLACE_BY_COLUMNS: u32 = 4;
+/// Of parts of windows.
+const SUM: u32 = 5;
+const POWERS: u32 = 6;
+const SEEN: u32 = 7;
+const POWER: u32 = 9;
+/// Elements of a window whose largest one invocation finds.
+const PLACES_MAX: usize = 50_000;
 
 /// The largest of each window, and where it was.
 pub fn max(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -46,8 +56,8 @@ pub fn lp(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
 
 /// One window over everything.
 pub fn global_lp(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
-    let extents = node.spec(0)?.shape.extents().iter().skip(2);
-    let kernel = Attribute::Ints(extents.map(|&extent| extent as i64).collect());
+    let extents: Vec<_> = node.spec(0)?.shape.extents().iter().skip(2).map(|&extent| extent as i64).collect();
+    let kernel = Attribute::Ints(extents);
     let attributes = vec![("kernel_shape".into(), kernel), ("p".into(), Attribute::Int(node.int("p", 2)))];
     Ok(vec![planner.apply("LpPool", attributes, vec![node.input(0).clone()])?])
 }
@@ -72,10 +82,62 @@ fn pool(planner: &mut Planner, node: &Node<'_>, x: &Placed, mode: u32) -> Result
     extents.extend(&windows.output[3 - axes..]);
     let element = if matches!(mode, PLACE | PLACE_BY_COLUMNS) { Element::I64 } else { Element::Fp32 };
     let spec = Spec { element, shape: node.shape(extents)? };
-    let parameters = parameters(node, &spec.shape, input, &windows);
+    let mut parameters = parameters(node, &spec.shape, input, &windows);
+    let taps = windows.kernel.iter().product();
+    let parts = runs::shares([spec.shape.elements(), taps, 1]);
+    let places = matches!(mode, PLACE | PLACE_BY_COLUMNS);
+    if parts > 1 && !(places && taps <= PLACES_MAX) {
+        parameters.extend([parts, taps.div_ceil(parts)].map(|value| value as u32));
+        return in_parts(planner, node, x, (mode, parameters), (parts, spec));
+    }
+    parameters.extend([1, taps as u32]);
     let constants = [("MODE", mode), ("COUNT_PADS", node.int("count_include_pad", 0) as u32)];
     let groups = grid(spec.shape.elements());
     planner.dispatch(Kernel::new(Shader::Pool, constants), parameters, &[x], spec, groups)
+}
+
+/// Large windows, each part by part; what the parts come to is folded.
+fn in_parts(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    (mode, parameters): (u32, Vec<u32>),
+    (parts, spec): (usize, Spec),
+) -> Result<Placed, Halt> {
+    let count = spec.shape.elements();
+    let folded = |planner: &mut Planner, mode: u32, fold: &str| {
+        let constants = [("MODE", mode), ("COUNT_PADS", node.int("count_include_pad", 0) as u32)];
+        let partial = Spec { element: Element::Fp32, shape: node.shape(vec![count, parts])? };
+        let kernel = Kernel::new(Shader::PoolParts, constants);
+        let partial = planner.dispatch(kernel, parameters.clone(), &[x], partial, grid(count * parts))?;
+        Ok::<_, Halt>(reduced(planner, fold, &partial, vec![1], false)?.reshaped(spec.shape.clone()))
+    };
+    match mode {
+        MAX => folded(planner, MAX, "ReduceMax"),
+        MEAN => {
+            let (sum, seen) = (folded(planner, SUM, "ReduceSum")?, folded(planner, SEEN, "ReduceSum")?);
+            let links = [Link::number(code::MAX, 1.0)];
+            let seen = chain(planner, node, &seen, &links, Element::Fp32)?;
+            chain(planner, node, &sum, &[Link::tensor(code::DIVIDE, seen)], Element::Fp32)
+        }
+        NORM => {
+            let sum = folded(planner, POWERS, "ReduceSum")?;
+            let root = match node.int("p", 2) {
+                1 => return Ok(sum),
+                2 => Link::alone(code::ROOT),
+                p => Link::number(POWER, 1.0 / p as f32),
+            };
+            chain(planner, node, &sum, &[root], Element::Fp32)
+        }
+        PLACE => {
+            let constants = [("MODE", PLACE)];
+            let places = Spec { element: Element::U32, shape: node.shape(vec![count, parts])? };
+            let kernel = Kernel::new(Shader::PoolParts, constants);
+            let places = planner.dispatch(kernel, parameters.clone(), &[x], places, grid(count * parts))?;
+            choose::among(planner, node, x, places, spec)
+        }
+        _ => Err(node.unsupported("where the largest is by columns, in windows of that size")),
+    }
 }
 
 fn parameters(node: &Node<'_>, shape: &Shape, input: [usize; 3], windows: &Windows<3>) -> Vec<u32> {

@@ -2,13 +2,14 @@
 
 use super::{
     super::{
-        kernels::Shader,
-        planner::{Halt, Node, Placed, Planner, Value, axes, axis},
+        iterations::ITERATIONS_MAX,
+        kernels::{Kernel, Shader},
+        planner::{Halt, Node, Placed, Planner, Value, axes, axis, grid},
     },
-    pointwise::{convert, widened},
+    pointwise::{Link, chain, code, convert, widened},
     runs::{self, Runs},
 };
-use burst_host::nouns::{Attribute, Element, Spec};
+use burst_host::nouns::{Attribute, Element, ShapeError, Spec, Tensor};
 
 /// Numbers of the folds in `reduce.wgsl`.
 const MODES: &[(&str, u32)] = &[
@@ -26,18 +27,36 @@ const MODES: &[(&str, u32)] = &[
 
 const SUM: u32 = 0;
 const MEAN: u32 = 1;
+const MAX: u32 = 2;
+const ABSOLUTE: u32 = 5;
+const SQUARES: u32 = 6;
+const ROOT_OF_SQUARES: u32 = 7;
+const LOG_OF_SUM: u32 = 8;
+const LOG_OF_EXPONENTIALS: u32 = 9;
 /// One for the first largest, of the modes of `softmax.wgsl`.
 const HARDMAX: u32 = 2;
+/// The longest run that an invocation of `softmax.wgsl` goes through three times.
+const ROUNDS_MAX: usize = ITERATIONS_MAX / 3;
 
 /// Axes are an input since opset 18, for sums since 13.
 pub fn reduce(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let mode = MODES.iter().find(|(name, _)| *name == node.op.kind).map_or(0, |(_, mode)| *mode);
     let given = node.list("axes", 1)?.unwrap_or_default();
     let rank = node.spec(0)?.shape.extents().len();
-    if given.is_empty() && node.int("noop_with_empty_axes", 0) == 1 {
-        return Ok(vec![node.input(0).clone()]);
-    }
-    let axes = if given.is_empty() { (0..rank).collect() } else { axes(node, &given, rank)? };
+    // What is done to each element is done without axes too.
+    let axes = match node.int("noop_with_empty_axes", 0) {
+        1 if given.is_empty()
+            && matches!(
+                node.op.kind.as_str(),
+                "ReduceMax" | "ReduceMin" | "ReduceMean" | "ReduceProd" | "ReduceSum"
+            ) =>
+        {
+            return Ok(vec![node.input(0).clone()]);
+        }
+        1 => axes(node, &given, rank)?,
+        _ if given.is_empty() => (0..rank).collect(),
+        _ => axes(node, &given, rank)?,
+    };
     fold(planner, node, mode, &axes, node.int("keepdims", 1) == 1)
 }
 
@@ -58,25 +77,132 @@ fn fold(planner: &mut Planner, node: &Node<'_>, mode: u32, axes: &[usize], keep:
     }
     let x = widened(planner, node, node.input(0))?;
     let Runs { x, run, inner, shape } = Runs::along(planner, node, &x, axes, keep)?;
-    let y = reduced(planner, mode, &x, [shape.elements(), run, inner], Spec { element: Element::Fp32, shape })?;
+    let y = reduced(planner, node, mode, &x, ([shape.elements(), run, inner], Spec { element: Element::Fp32, shape }))?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
-/// Folds runs of elements into one each.
-fn reduced(planner: &mut Planner, mode: u32, x: &Placed, sizes: [usize; 3], spec: Spec) -> Result<Placed, Halt> {
-    dispatch(planner, [Shader::Reduce, Shader::ReduceRows], vec![("MODE", mode)], x, (sizes, spec))
+/// Folds runs of elements into one each: long ones part by part, then what the parts come to.
+fn reduced(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    mode: u32,
+    x: &Placed,
+    (sizes @ [count, run, inner], spec): ([usize; 3], Spec),
+) -> Result<Placed, Halt> {
+    let parts = runs::parts(planner, sizes);
+    if parts == 1 {
+        return dispatch(planner, [Shader::Reduce, Shader::ReduceRows], vec![("MODE", mode)], x, (sizes, spec));
+    }
+    if mode == LOG_OF_EXPONENTIALS {
+        return log_sum_exp(planner, node, x, (sizes, spec));
+    }
+    let (first, then, after) = passes(mode, run);
+    let shape = node.shape(vec![count / inner, parts, inner])?;
+    let kernel = Kernel::new(Shader::Reduce, [("MODE", first)]);
+    let partial = Spec { element: Element::Fp32, shape };
+    let partial = planner.dispatch(kernel, runs::parameters(sizes, parts), &[x], partial, grid(count * parts))?;
+    let whole = reduced(planner, node, then, &partial, ([count, parts, inner], spec))?;
+    if after.is_empty() { Ok(whole) } else { chain(planner, node, &whole, &after, Element::Fp32) }
+}
+
+/// How parts are folded, how what they come to, and what is done in the end.
+fn passes(mode: u32, run: usize) -> (u32, u32, Vec<Link>) {
+    match mode {
+        MEAN => (SUM, SUM, vec![Link::number(code::DIVIDE, run as f32)]),
+        ABSOLUTE | SQUARES => (mode, SUM, Vec::new()),
+        ROOT_OF_SQUARES => (SQUARES, SUM, vec![Link::alone(code::ROOT)]),
+        LOG_OF_SUM => (SUM, SUM, vec![Link::alone(code::LOGARITHM)]),
+        _ => (mode, mode, Vec::new()),
+    }
+}
+
+/// The largest is taken off first, as far as it is a number.
+fn log_sum_exp(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    x: &Placed,
+    (sizes @ [count, run, inner], spec): ([usize; 3], Spec),
+) -> Result<Placed, Halt> {
+    let x = x.reshaped(node.shape(vec![count / inner, run, inner])?);
+    let shape = node.shape(vec![count / inner, 1, inner])?;
+    let one_each = Spec { element: Element::Fp32, shape };
+    let largest = reduced(planner, node, MAX, &x, (sizes, one_each.clone()))?;
+    let links = [Link::number(code::MAX, f32::MIN), Link::number(code::MIN, f32::MAX)];
+    let largest = chain(planner, node, &largest, &links, Element::Fp32)?;
+    let links = [Link::tensor(code::SUBTRACT, largest.clone()), Link::alone(code::EXPONENTIAL)];
+    let powers = chain(planner, node, &x, &links, Element::Fp32)?;
+    let sum = reduced(planner, node, SUM, &powers, (sizes, one_each))?;
+    let links = [Link::alone(code::LOGARITHM), Link::tensor(code::ADD, largest)];
+    Ok(chain(planner, node, &sum, &links, Element::Fp32)?.reshaped(spec.shape))
 }
 
 /// Softmax or a relative of it.
 fn shares(
     planner: &mut Planner,
-    constants: Vec<(&'static str, u32)>,
+    node: &Node<'_>,
+    (mode, halves): (u32, bool),
+    x: &Placed,
+    sizes @ [count, run, inner]: [usize; 3],
+) -> Result<Placed, Halt> {
+    let rows = if mode == HARDMAX { Shader::Softmax } else { Shader::SoftmaxRows };
+    // By workgroups the first largest is not found.
+    let parts = if mode == HARDMAX { run.div_ceil(ROUNDS_MAX) } else { runs::parts(planner, sizes) };
+    if parts <= 1 || count == 0 {
+        let constants = vec![("MODE", mode), ("HALVES", u32::from(halves))];
+        return dispatch(planner, [Shader::Softmax, rows], constants, x, (sizes, x.spec.clone()));
+    }
+    let long = x.reshaped(node.shape(vec![count / inner, run, inner])?);
+    let y = if mode == HARDMAX {
+        first_largest(planner, node, &long)?
+    } else {
+        long_shares(planner, node, (mode, halves), &long, sizes)?
+    };
+    Ok(y.reshaped(x.spec.shape.clone()))
+}
+
+/// Softmax of long runs, `[outer, run, inner]`, pass by pass: each is shared out among many.
+fn long_shares(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    (mode, halves): (u32, bool),
     x: &Placed,
     sizes: [usize; 3],
 ) -> Result<Placed, Halt> {
-    let first_wins = constants[0] == ("MODE", HARDMAX);
-    let rows = if first_wins { Shader::Softmax } else { Shader::SoftmaxRows };
-    dispatch(planner, [Shader::Softmax, rows], constants, x, (sizes, x.spec.clone()))
+    let stepped = |planner: &mut Planner, x: Placed| {
+        if !halves {
+            return Ok(x);
+        }
+        let half = convert(planner, node, &x, Element::Fp16)?;
+        convert(planner, node, &half, Element::Fp32)
+    };
+    let mut shape = x.extents().to_vec();
+    shape[1] = 1;
+    let one_each = Spec { element: Element::Fp32, shape: node.shape(shape)? };
+    let largest = reduced(planner, node, MAX, x, (sizes, one_each.clone()))?;
+    let below = chain(planner, node, x, &[Link::tensor(code::SUBTRACT, largest.clone())], Element::Fp32)?;
+    let below = stepped(planner, below)?;
+    let powers = chain(planner, node, &below, &[Link::alone(code::EXPONENTIAL)], Element::Fp32)?;
+    let powers = stepped(planner, powers)?;
+    let sum = reduced(planner, node, SUM, &powers, (sizes, one_each))?;
+    let sum = stepped(planner, sum)?;
+    if mode == 0 {
+        return chain(planner, node, &powers, &[Link::tensor(code::DIVIDE, sum)], Element::Fp32);
+    }
+    let sum = chain(planner, node, &sum, &[Link::alone(code::LOGARITHM)], Element::Fp32)?;
+    let links = [Link::tensor(code::SUBTRACT, largest), Link::tensor(code::SUBTRACT, sum)];
+    chain(planner, node, x, &links, Element::Fp32)
+}
+
+/// One for the first largest of each run, zero for the rest.
+fn first_largest(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
+    let attributes = vec![("axis".into(), Attribute::Int(1)), ("keepdims".into(), Attribute::Int(0))];
+    let places = planner.apply("ArgMax", attributes, vec![x.clone().into()])?;
+    let known =
+        |tensor: Result<Tensor, ShapeError>| tensor.map(Value::Known).map_err(|error| node.invalid(&error.to_string()));
+    let depth = known(Tensor::from_slice(Element::I64, [1], &[x.extents()[1] as i64]))?;
+    let values = known(Tensor::from_slice(Element::Fp32, [2], &[0.0f32, 1.0]))?;
+    let y = planner.apply("OneHot", vec![("axis".into(), Attribute::Int(1))], vec![places, depth, values])?;
+    planner.place(&y)
 }
 
 fn dispatch(
@@ -87,7 +213,7 @@ fn dispatch(
     (sizes, spec): ([usize; 3], Spec),
 ) -> Result<Placed, Halt> {
     let (kernel, groups) = runs::kernel(planner, shaders, constants, sizes);
-    planner.dispatch(kernel, sizes.map(|value| value as u32).to_vec(), &[x], spec, groups)
+    planner.dispatch(kernel, runs::parameters(sizes, 1), &[x], spec, groups)
 }
 
 pub fn softmax(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
@@ -120,8 +246,7 @@ fn spread(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec<Value
         (x.extents()[at..].iter().product(), 1)
     };
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
-    let halves = u32::from(element == Element::Fp16);
-    let y = shares(planner, vec![("MODE", mode), ("HALVES", halves)], &x, [count, run, inner])?;
+    let y = shares(planner, node, (mode, element == Element::Fp16), &x, [count, run, inner])?;
     Ok(vec![convert(planner, node, &y, element)?.into()])
 }
 
@@ -148,13 +273,13 @@ fn soft_doubles(planner: &mut Planner, node: &Node<'_>, mode: u32) -> Result<Vec
 /// The sum of all elements.
 pub fn fold_all(planner: &mut Planner, node: &Node<'_>, x: &Placed) -> Result<Placed, Halt> {
     let spec = Spec { element: Element::Fp32, shape: node.shape(Vec::new())? };
-    reduced(planner, SUM, x, [1, x.spec.shape.elements(), 1], spec)
+    reduced(planner, node, SUM, x, ([1, x.spec.shape.elements(), 1], spec))
 }
 
 /// The mean of each of `count` runs.
 pub fn means(planner: &mut Planner, node: &Node<'_>, x: &Placed, count: usize, run: usize) -> Result<Placed, Halt> {
     let spec = Spec { element: Element::Fp32, shape: node.shape(vec![count, 1])? };
-    reduced(planner, MEAN, x, [count, run, 1], spec)
+    reduced(planner, node, MEAN, x, ([count, run, 1], spec))
 }
 
 /// Logarithms of probabilities along one axis.
@@ -162,5 +287,5 @@ pub fn log_softmax_of(planner: &mut Planner, node: &Node<'_>, x: &Placed, at: us
     let run = x.extents().get(at).copied().ok_or_else(|| node.invalid("no such axis"))?;
     let inner: usize = x.extents()[at + 1..].iter().product();
     let count = x.spec.shape.elements().checked_div(run).unwrap_or(0);
-    shares(planner, vec![("MODE", 1)], x, [count, run, inner])
+    shares(planner, node, (1, false), x, [count, run, inner])
 }

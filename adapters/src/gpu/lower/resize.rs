@@ -134,16 +134,29 @@ fn taps(node: &Node<'_>, axis: &Axis) -> Result<Taps, Halt> {
     if axis.after as f64 * 2.0 * reach > TAPS_MAX {
         return Err(node.unsupported("windows of that size"));
     }
+    let nearest = node.text("mode", "nearest") == "nearest";
+    // As ONNX Runtime takes its neighbours, which shows where one of them is infinite.
+    let plain = !nearest && shrink(node, axis.scale) == 1.0 && node.int("exclude_outside", 0) == 0;
+    let linear = node.text("mode", "nearest") != "cubic";
     for place in 0..axis.after {
         let asked = origin(node, axis, place);
         let x = asked.clamp(-reach, before + reach);
+        let x = if plain && linear { x.clamp(0.0, (before - 1.0).max(0.0)) } else { x };
         // The neighbour on the left is preferred: the rest is in (0, 1].
-        let (left, rest) = if x.fract() == 0.0 { (x - 1.0, 1.0) } else { (x.floor(), x - x.floor()) };
+        let (left, rest) = if x.fract() == 0.0 && !plain { (x - 1.0, 1.0) } else { (x.floor(), x - x.floor()) };
         let mut weights = weights(node, rest, axis.scale)?;
+        let mut first = left as i64 + 1 - weights.len() as i64 / 2;
+        // One place: zero times another would be no number where that is infinite.
+        if nearest {
+            first += i64::from(weights[0] == 0.0);
+            weights = vec![1.0];
+        }
+        if plain && linear && left + 1.0 >= before {
+            weights = vec![0.5; 2];
+        }
         taps.each = weights.len();
-        let first = left as i64 + 1 - weights.len() as i64 / 2;
         let outside = cropped && (asked < 0.0 || asked > before - 1.0);
-        if node.int("exclude_outside", 0) == 1 {
+        if node.int("exclude_outside", 0) == 1 && !nearest {
             exclude(&mut weights, first, axis.before as i64);
         }
         taps.bias.push(if outside { node.float("extrapolation_value", 0.0) } else { 0.0 });

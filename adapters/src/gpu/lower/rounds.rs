@@ -228,7 +228,7 @@ impl Collected {
             rows.reverse();
         }
         let Some(rank) = rows.first().and_then(Value::spec).map(|spec| spec.shape.extents().len()) else {
-            return nothing(node, port);
+            return nothing(node, port, self.axis);
         };
         let at = axis(node, self.axis, rank + 1)?;
         let row = |value: Value| {
@@ -243,13 +243,13 @@ impl Collected {
 }
 
 /// What no round gives, as far as the body says what a round would.
-fn nothing(node: &Node<'_>, port: &Port) -> Result<Value, Halt> {
+fn nothing(node: &Node<'_>, port: &Port, along: i64) -> Result<Value, Halt> {
     let fixed = |extent: &Extent| if let Extent::Fixed(extent) = extent { Some(*extent) } else { None };
     let extents = port.shape.as_ref().and_then(|shape| shape.iter().map(fixed).collect::<Option<Vec<_>>>());
     let (Some(element), Some(mut extents)) = (port.element, extents) else {
         return Err(node.unsupported("no round, and a result whose shape is open"));
     };
-    extents.insert(0, 0);
+    extents.insert(axis(node, along, extents.len() + 1)?, 0);
     let spec = Spec { element, shape: node.shape(extents)? };
     host(spec, bytes::Bytes::new())
 }

@@ -13,6 +13,16 @@ use burst_host::nouns::Shape;
 const ROW_MIN: usize = 64;
 const LONG_ROW_MIN: usize = 1024;
 
+/// The most elements of a run that one invocation goes through, and the fewest that are worth a part of their own.
+const STEPS_MAX: usize = 16_384;
+const STEPS_MIN: usize = 128;
+/// Runs up to this are not shared out for the sake of speed: a pass more takes as long as they do.
+const SHORT: usize = STEPS_MAX;
+/// Invocations that keep a device busy.
+const BUSY: usize = 1_024;
+/// The longest run that a workgroup goes through.
+const ROW_MAX: usize = 1 << 20;
+
 /// What is folded: runs of elements, `inner` apart, and the shape that is left of them.
 pub struct Runs {
     pub x: Placed,
@@ -43,15 +53,48 @@ impl Runs {
     }
 }
 
+/// In how many parts each of `count` runs is folded, by passes one after the other: one where a run is short enough, or
+/// where many are folded at once.
+pub fn parts(planner: &Planner, sizes: [usize; 3]) -> usize {
+    let [count, run, _] = sizes;
+    if count == 0 || run <= ROW_MAX && by_rows(planner, sizes) {
+        return 1;
+    }
+    shares(sizes)
+}
+
+/// The same of kernels whose invocations go through a part each, whatever the device.
+pub fn shares([count, run, _]: [usize; 3]) -> usize {
+    if count == 0 {
+        return 1;
+    }
+    let wanted = if run > SHORT { (BUSY / count).min(run / STEPS_MIN) } else { 1 };
+    wanted.max(run.div_ceil(STEPS_MAX)).max(1)
+}
+
+/// The same where parts follow each other in a run: elements of a part, but for the last.
+pub fn stretch(count: usize, run: usize) -> usize {
+    run.div_ceil(shares([count, run, 1])).max(1)
+}
+
+/// What `run.wgsl` is told of runs in so many parts, whose elements are as far apart as there are parts.
+pub fn parameters([count, run, inner]: [usize; 3], parts: usize) -> Vec<u32> {
+    [count * parts, run, inner, parts, run.div_ceil(parts), run].map(|value| value as u32).to_vec()
+}
+
+fn by_rows(planner: &Planner, [_, run, inner]: [usize; 3]) -> bool {
+    planner.target.shares_rows() && inner == 1 && run >= ROW_MIN
+}
+
 /// The kernel and its workgroups for `count` runs, whose elements are `inner` apart: an invocation each, or a workgroup
 /// where one can.
 pub fn kernel(
     planner: &Planner,
     [each, rows]: [Shader; 2],
     mut constants: Vec<(&'static str, u32)>,
-    [count, run, inner]: [usize; 3],
+    sizes @ [count, run, _]: [usize; 3],
 ) -> (Kernel, [u32; 3]) {
-    if !planner.target.shares_rows() || rows == each || inner != 1 || run < ROW_MIN {
+    if rows == each || !by_rows(planner, sizes) {
         return (Kernel::new(each, constants), grid(count));
     }
     constants.push(("INVOCATIONS", if run < LONG_ROW_MIN { 64 } else { 256 }));

@@ -8,6 +8,7 @@ use super::{
     },
     convolve::Convolution,
     movement::part,
+    pointwise::broadcast,
 };
 use burst_host::nouns::{Attribute, Spec};
 
@@ -19,7 +20,10 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value
     let (a, b) = (node.spec(0)?.shape.extents().to_vec(), node.spec(1)?.shape.extents().len());
     let &[ref batch @ .., m, k] = a.as_slice() else { return Ok(None) };
     let matrices: usize = batch.iter().product();
-    if (m <= ROWS_MAX && (b > 2 || matrices <= GROUPS_MAX)) || !binds(planner, node.spec(0)?) {
+    if b > 2 && m <= ROWS_MAX {
+        return batches(planner, node);
+    }
+    if (m <= ROWS_MAX && matrices <= GROUPS_MAX) || !binds(planner, node.spec(0)?) {
         return Ok(None);
     }
     let x = planner.place(node.input(0))?;
@@ -38,6 +42,38 @@ pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value
     let columns = if b == 2 { y.extents().last().copied() } else { None };
     let extents = a[..a.len() - 1].iter().copied().chain(columns).collect();
     Ok(Some(vec![y.reshaped(node.shape(extents)?).into()]))
+}
+
+/// A batch of more matrices than there are workgroups, part by part; `None` for any other.
+fn batches(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>, Halt> {
+    let sides = [node.spec(0)?.clone(), node.spec(1)?.clone()];
+    let extents = sides.each_ref().map(|spec| &spec.shape.extents()[..spec.shape.extents().len() - 2]);
+    let [a, b] = extents.map(|batch| node.shape(batch.to_vec()));
+    let batch = broadcast(node, &a?, &b?)?;
+    if batch.elements() <= GROUPS_MAX || !sides.iter().all(|spec| binds(planner, spec)) {
+        return Ok(None);
+    }
+    let rank = batch.extents().len();
+    let (at, &extent) = batch.extents().iter().enumerate().max_by_key(|(_, extent)| **extent).unwrap_or((0, &1));
+    // Along the longest axis; what is left is cut again where that is not enough.
+    let each = (GROUPS_MAX / (batch.elements() / extent)).clamp(1, extent);
+    let mut parts = Vec::new();
+    for first in (0..extent).step_by(each) {
+        let taken = each.min(extent - first);
+        let mut inputs = Vec::new();
+        for index in [0, 1] {
+            let x = planner.place(node.input(index))?;
+            // Of fewer axes, or of one matrix along this one, all belongs to each part.
+            let own = (at + x.extents().len()).checked_sub(rank + 2).filter(|&own| x.extents()[own] != 1);
+            inputs.push(match own {
+                Some(own) => part(planner, node, &x, own, first, taken)?.into(),
+                None => x.into(),
+            });
+        }
+        parts.push(planner.apply("MatMul", Vec::new(), inputs)?);
+    }
+    let attributes = vec![("axis".into(), Attribute::Int(at as i64))];
+    Ok(Some(vec![planner.apply("Concat", attributes, parts)?]))
 }
 
 /// The same for `Gemm`.

@@ -1,4 +1,4 @@
-// Folds a run of elements with one operator of the lane: y[o, i] = x[o, 0, i] op x[o, 1, i] op …
+// Folds a run of elements, or a part of one, with one operator of the lane: y[o, i] = x[o, 0, i] op x[o, 1, i] op …
 
 override OP: u32;
 
@@ -15,10 +15,12 @@ fn main(
     if at >= parameters.count {
         return;
     }
-    let first = first_of_run(at);
+    let part = part_of_run(at);
+    let first = first_of_run(at) + part * parameters.inner;
+    let by = parameters.parts * parameters.inner;
     var result = x[first];
-    for (var step = 1u; step < parameters.run; step++) {
-        result = apply(OP, result, x[first + step * parameters.inner], 0.0, 0.0);
+    for (var step = 1u; step < length_of_part(part); step++) {
+        result = apply(OP, result, x[first + step * by], 0.0, 0.0);
     }
     y[at] = result;
 }

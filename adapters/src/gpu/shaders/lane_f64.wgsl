@@ -76,6 +76,11 @@ fn less(x: f64, y: f64) -> bool {
     return !is_nan(x) && (x < y || is_nan(y));
 }
 
+// The same where a NaN is below every number.
+fn less_or_nan(x: f64, y: f64) -> bool {
+    return !is_nan(y) && (x < y || is_nan(x));
+}
+
 fn power_of_two(k: i32) -> f64 {
     return bitcast<f64>(u64(k + 1023) << 52u);
 }
@@ -155,6 +160,9 @@ fn power(x: f64, y: f64) -> f64 {
     if x == 1.0lf || y == 0.0lf {
         return 1.0lf;
     }
+    if is_nan(x) || is_nan(y) {
+        return x + y;
+    }
     if y != trunc(y) || abs(y) > 1024.0lf {
         let odd = x < 0.0lf && y == trunc(y) && abs(y - 2.0lf * trunc(y / 2.0lf)) == 1.0lf;
         let size = exp_of(y * log_of(select(x, abs(x), y == trunc(y))));
@@ -171,19 +179,44 @@ fn power(x: f64, y: f64) -> f64 {
     return select(result, 1.0lf / result, y < 0.0lf);
 }
 
-// The rest has y's sign; by an infinite y nothing is divided.
-fn floor_mod(x: f64, y: f64) -> f64 {
-    if infinite(y) && !infinite(x) && !is_nan(x) {
-        return select(x, y, x != 0.0lf && (x < 0.0lf) != (y < 0.0lf));
-    }
-    return x - y * floor(x / y);
+// The significand and the exponent of a magnitude, which count alike for subnormal numbers.
+fn significand(bits: u64) -> u64 {
+    return (bits & 0xffffffffffffflu) | select(0x10000000000000lu, 0lu, bits < 0x10000000000000lu);
 }
 
+fn exponent(bits: u64) -> u32 {
+    return max(u32(bits >> 52u), 1u);
+}
+
+// What division leaves of x, exactly: the sign is that of x.
 fn trunc_mod(x: f64, y: f64) -> f64 {
-    if infinite(y) && !infinite(x) {
+    let a = magnitude(x);
+    let b = magnitude(y);
+    if b == 0lu || a >= 0x7ff0000000000000lu || b > 0x7ff0000000000000lu {
+        return bitcast<f64>(bitcast<u64>(x) | 0x7ff8000000000000lu);
+    }
+    if a < b {
         return x;
     }
-    return x - y * trunc(x / y);
+    let bottom = significand(b);
+    var rest = significand(a) % bottom;
+    for (var left = exponent(a) - exponent(b); left > 0u; left -= min(left, 11u)) {
+        rest = (rest << min(left, 11u)) % bottom;
+    }
+    // In two steps: beyond the smallest power there are numbers still.
+    let k = i32(exponent(b)) - 1075;
+    let half = k / 2;
+    let size = f64(rest) * power_of_two(half) * power_of_two(k - half);
+    return bitcast<f64>(bitcast<u64>(size) | (bitcast<u64>(x) & 0x8000000000000000lu));
+}
+
+// The rest has the sign of y.
+fn floor_mod(x: f64, y: f64) -> f64 {
+    let rest = trunc_mod(x, y);
+    if rest == 0.0lf {
+        return bitcast<f64>(bitcast<u64>(y) & 0x8000000000000000lu);
+    }
+    return select(rest, rest + y, (rest < 0.0lf) != (y < 0.0lf));
 }
 
 // Operators by the numbers of lower/pointwise.rs; those that are not here it refuses. `a` and `b` are an operator's two
@@ -214,7 +247,7 @@ fn apply(op: u32, x: f64, y: f64, a: f32, b: f32) -> f64 {
         case 23u: { return floor_mod(y, x); }
         case 32u: { return abs(x); }
         case 33u: { return -x; }
-        case 34u: { return sign(x); }
+        case 34u: { return select(sign(x), x, is_nan(x)); }
         case 35u: { return floor(x); }
         case 36u: { return ceil(x); }
         case 37u: { return round(x); }
@@ -228,8 +261,8 @@ fn apply(op: u32, x: f64, y: f64, a: f32, b: f32) -> f64 {
         case 57u: { return select(x, p * x, x < 0.0lf); }
         case 58u: { return select(x, p * (exp_of(x) - 1.0lf), x < 0.0lf); }
         case 59u: { return select(q * x, q * p * (exp_of(x) - 1.0lf), x < 0.0lf); }
-        case 60u: { return max(0.0lf, x) + min(0.0lf, p * (exp_of(x / p) - 1.0lf)); }
-        case 61u: { return clamp(p * x + q, 0.0lf, 1.0lf); }
+        case 60u: { return select(x, p * (exp_of(x / p) - 1.0lf), x < 0.0lf); }
+        case 61u: { return select(clamp(p * x + q, 0.0lf, 1.0lf), x, is_nan(x)); }
         case 62u: { return x * clamp(x / 6.0lf + 0.5lf, 0.0lf, 1.0lf); }
         case 63u: { return softplus(x); }
         case 64u: { return x / (1.0lf + abs(x)); }
@@ -239,6 +272,8 @@ fn apply(op: u32, x: f64, y: f64, a: f32, b: f32) -> f64 {
         case 70u: { return truth(is_nan(x)); }
         case 71u: { return truth(infinite(x) && ((x > 0.0lf && p != 0.0lf) || (x < 0.0lf && q != 0.0lf))); }
         case 73u: { return x * sigmoid(p * x); }
+        case 75u: { return x * x; }
+        case 76u: { return x * x * x; }
         default: { return x; }
     }
 }

@@ -26,6 +26,11 @@ fn less(x: i32, y: i32) -> bool {
     return select(x < y, bitcast<u32>(x) < bitcast<u32>(y), UNSIGNED);
 }
 
+// There is no NaN.
+fn less_or_nan(x: i32, y: i32) -> bool {
+    return less(x, y);
+}
+
 fn divide(x: i32, y: i32) -> i32 {
     if y == 0 {
         return 0;
@@ -54,16 +59,20 @@ fn shift(x: i32, y: i32, right: bool) -> i32 {
     return x >> by;
 }
 
+// By a negative power nothing is whole but 1 and -1.
 fn power(x: i32, y: i32) -> i32 {
+    if !UNSIGNED && y < 0 {
+        return select(select(0, 1, x == 1), select(1, -1, (y & 1) == 1), x == -1);
+    }
     var result = 1;
     var base = x;
     var left = y;
-    for (var bit = 0u; bit < 31u && left > 0; bit++) {
+    for (var bit = 0u; bit < 32u && left != 0; bit++) {
         if (left & 1) == 1 {
             result *= base;
         }
         base *= base;
-        left >>= 1u;
+        left = bitcast<i32>(bitcast<u32>(left) >> 1u);
     }
     return result;
 }

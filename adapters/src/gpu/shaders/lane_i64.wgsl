@@ -54,6 +54,11 @@ fn less(x: vec2<u32>, y: vec2<u32>) -> bool {
     return below(x, y);
 }
 
+// There is no NaN.
+fn less_or_nan(x: vec2<u32>, y: vec2<u32>) -> bool {
+    return less(x, y);
+}
+
 // 32 x 32 bits to 64, in halves.
 fn widen(x: u32, y: u32) -> vec2<u32> {
     let low = (x & 0xffffu) * (y & 0xffffu);
@@ -121,16 +126,22 @@ fn shift(x: vec2<u32>, y: vec2<u32>, right: bool) -> vec2<u32> {
     return select(vec2(x.x << by, (x.y << by) | (x.x >> (32u - by))), vec2(0u, x.x << (by - 32u)), by >= 32u);
 }
 
+// By a negative power nothing is whole but 1 and -1.
 fn power(x: vec2<u32>, y: vec2<u32>) -> vec2<u32> {
+    if negative(y) {
+        let odd = all(x == vec2(0xffffffffu)) && (y.x & 1u) == 1u;
+        let one = all(magnitude(x) == vec2(1u, 0u));
+        return select(truth(one), x, odd);
+    }
     var result = vec2(1u, 0u);
     var base = x;
-    var left = select(y.x, 0u, negative(y));
-    for (var bit = 0u; bit < 32u && left > 0u; bit++) {
-        if (left & 1u) == 1u {
+    var left = y;
+    for (var bit = 0u; bit < 64u && any(left != vec2(0u)); bit++) {
+        if (left.x & 1u) == 1u {
             result = multiply(result, base);
         }
         base = multiply(base, base);
-        left >>= 1u;
+        left = vec2((left.x >> 1u) | (left.y << 31u), left.y >> 1u);
     }
     return result;
 }

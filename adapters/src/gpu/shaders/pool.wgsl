@@ -1,7 +1,8 @@
 // The largest, the mean or the p-norm of each window of a volume, or where the largest is. Axes that an image or a line
 // lacks have extent 1.
 
-// 0 the largest, 1 the mean, 2 the p-norm, 3 where the largest is, 4 the same with the first axis innermost.
+// 0 the largest, 1 the mean, 2 the p-norm, 3 where the largest is, 4 the same with the first axis innermost. Of parts of windows
+// 0 and 3, and 5 the sum, 6 the sum of powers, 7 how many elements count.
 override MODE: u32;
 // Whether the mean counts what lies beside the input.
 override COUNT_PADS: bool = false;
@@ -17,6 +18,9 @@ struct Parameters {
     end: array<u32, 3>,
     dilations: array<u32, 3>,
     p: f32,
+    // What each window is shared out in.
+    parts: u32,
+    steps: u32,
 }
 
 @group(0) @binding(0) var<storage, read> parameters: Parameters;
@@ -36,11 +40,30 @@ fn padded(axis: u32, place: i32) -> bool {
     return place < i32(parameters.extents[axis] + parameters.end[axis]);
 }
 
+// Bit tests: `x != x` is false for NaN here.
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn raised(size: f32) -> f32 {
+    if parameters.p == 1.0 {
+        return size;
+    }
+    return select(pow(size, parameters.p), size * size, parameters.p == 2.0);
+}
+
+fn rooted(sum: f32) -> f32 {
+    if parameters.p == 1.0 {
+        return sum;
+    }
+    return select(pow(sum, 1.0 / parameters.p), sqrt(sum), parameters.p == 2.0);
+}
+
 fn take(sum: f32, value: f32) -> f32 {
     switch MODE {
-        case 1u: { return sum + value; }
-        case 2u: { return sum + pow(abs(value), parameters.p); }
-        default: { return max(sum, value); }
+        case 1u, 5u: { return sum + value; }
+        case 2u, 6u: { return sum + raised(abs(value)); }
+        default: { return select(max(sum, value), sum + value, is_nan(sum) || is_nan(value)); }
     }
 }
 
@@ -50,51 +73,4 @@ fn index(place: vec3<i32>) -> u32 {
         return (at.z * parameters.extents[1] + at.y) * parameters.extents[0] + at.x;
     }
     return (at.x * parameters.extents[1] + at.y) * parameters.extents[2] + at.z;
-}
-
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = place_in_grid(group, groups, local);
-    if at >= parameters.count {
-        return;
-    }
-    let column = at % parameters.output[2];
-    let row = at / parameters.output[2] % parameters.output[1];
-    let slice = at / parameters.output[2] / parameters.output[1];
-    let volume = slice / parameters.output[0] * parameters.extents[0] * parameters.extents[1] * parameters.extents[2];
-    var sum = select(bitcast<f32>(0xff800000u), 0.0, MODE == 1u || MODE == 2u);
-    var seen = 0u;
-    var best = vec3(0);
-    for (var i = 0u; i < parameters.kernel[0]; i++) {
-        let depth = source(0u, slice % parameters.output[0], i);
-        for (var j = 0u; j < parameters.kernel[1]; j++) {
-            let line = source(1u, row, j);
-            let within = inside(0u, depth) && inside(1u, line);
-            for (var k = 0u; k < parameters.kernel[2]; k++) {
-                let place = vec3(depth, line, source(2u, column, k));
-                let taken = within && inside(2u, place.z);
-                if taken {
-                    let flat = (depth * i32(parameters.extents[1]) + line) * i32(parameters.extents[2]) + place.z;
-                    let value = x[volume + u32(flat)];
-                    best = select(best, place, seen == 0u || value > sum);
-                    sum = take(sum, value);
-                }
-                let counted = COUNT_PADS && padded(0u, depth) && padded(1u, line) && padded(2u, place.z);
-                seen += select(0u, 1u, taken || counted);
-            }
-        }
-    }
-    switch MODE {
-        case 1u: { y[at] = bitcast<u32>(sum / f32(max(seen, 1u))); }
-        case 2u: { y[at] = bitcast<u32>(pow(sum, 1.0 / parameters.p)); }
-        case 3u, 4u: {
-            y[2u * at] = volume + index(best);
-            y[2u * at + 1u] = 0u;
-        }
-        default: { y[at] = bitcast<u32>(sum); }
-    }
 }

@@ -73,7 +73,7 @@ fn activate(op: u32, index: u32, x: f32) -> f32 {
     let q = parameters.attributes[2u * index + 1u];
     switch op {
         case AFFINE: { return p * x + q; }
-        case SCALED_TANH: { return p * tanh_clamped(q * x); }
+        case SCALED_TANH: { return p * tanh_of(q * x); }
         default: { return apply(op, x, 0.0, p, q); }
     }
 }

@@ -24,10 +24,38 @@ fn start() -> f32 {
     }
 }
 
+// Bit tests: `x != x` is false for NaN here.
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) < 0x7f800000u;
+}
+
+// A NaN is both the largest and the smallest.
+fn larger(a: f32, b: f32) -> f32 {
+    return select(max(a, b), a + b, is_nan(a) || is_nan(b));
+}
+
+fn smaller(a: f32, b: f32) -> f32 {
+    return select(min(a, b), a + b, is_nan(a) || is_nan(b));
+}
+
+// What two folds come to together.
+fn merged(a: f32, b: f32) -> f32 {
+    switch MODE {
+        case MAX, LOG_OF_EXPONENTIALS: { return larger(a, b); }
+        case MIN: { return smaller(a, b); }
+        case PRODUCT: { return a * b; }
+        default: { return a + b; }
+    }
+}
+
 fn fold(sum: f32, value: f32) -> f32 {
     switch MODE {
-        case MAX, LOG_OF_EXPONENTIALS: { return max(sum, value); }
-        case MIN: { return min(sum, value); }
+        case MAX, LOG_OF_EXPONENTIALS: { return larger(sum, value); }
+        case MIN: { return smaller(sum, value); }
         case PRODUCT: { return sum * value; }
         case ABSOLUTE: { return sum + abs(value); }
         case SQUARES, ROOT_OF_SQUARES: { return sum + value * value; }

@@ -1,4 +1,45 @@
-// An invocation folds a run.
+// An invocation folds a run, or its part of one. Of sums of blocks, what is lost when they are added is added in the end:
+// small numbers would vanish beside the sum of many.
+const BLOCK = 16u;
+
+// The same number, but drivers do not know that it is: they would take (a + b) - a for b.
+fn held(x: f32) -> f32 {
+    return bitcast<f32>(min(bitcast<u32>(x), 0xfffffffeu));
+}
+
+fn adds() -> bool {
+    return MODE != MAX && MODE != MIN && MODE != PRODUCT && MODE != LOG_OF_EXPONENTIALS;
+}
+
+fn folded(first: u32, by: u32, length: u32) -> f32 {
+    var all = start();
+    var lost = 0.0;
+    for (var block = 0u; block < length; block += BLOCK) {
+        var sum = start();
+        for (var step = block; step < min(block + BLOCK, length); step++) {
+            sum = fold(sum, x[first + step * by]);
+        }
+        let next = held(merged(all, sum));
+        if adds() {
+            let added = held(next - all);
+            lost += (all - (next - added)) + (sum - added);
+        }
+        all = next;
+    }
+    return select(all, all + lost, finite(lost));
+}
+
+fn exponentials(first: u32, by: u32, length: u32, largest: f32) -> f32 {
+    var all = 0.0;
+    for (var block = 0u; block < length; block += BLOCK) {
+        var sum = 0.0;
+        for (var step = block; step < min(block + BLOCK, length); step++) {
+            sum += exp(x[first + step * by] - largest);
+        }
+        all += sum;
+    }
+    return all;
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -10,18 +51,12 @@ fn main(
     if at >= parameters.count {
         return;
     }
-    let first = first_of_run(at);
-    var sum = start();
-    for (var step = 0u; step < parameters.run; step++) {
-        sum = fold(sum, x[first + step * parameters.inner]);
-    }
-    if MODE == LOG_OF_EXPONENTIALS {
-        let largest = sum;
-        sum = 0.0;
-        for (var step = 0u; step < parameters.run; step++) {
-            sum += exp(x[first + step * parameters.inner] - largest);
-        }
-        sum = largest + log(sum);
+    let part = part_of_run(at);
+    let first = first_of_run(at) + part * parameters.inner;
+    let by = parameters.parts * parameters.inner;
+    var sum = folded(first, by, length_of_part(part));
+    if MODE == LOG_OF_EXPONENTIALS && finite(sum) {
+        sum += log(exponentials(first, by, length_of_part(part), sum));
     }
     y[at] = ended(sum);
 }

@@ -28,8 +28,11 @@ fn main(
     for (var step = local; step < parameters.run; step += INVOCATIONS) {
         sum = fold(sum, x[first + step]);
     }
-    sum = across(how(), sum, place);
-    if MODE == LOG_OF_EXPONENTIALS {
+    // What subgroups make of a NaN among numbers is theirs to say.
+    let strange = across(ADD, select(0.0, sum, is_nan(sum)), place);
+    sum = across(how(), select(sum, start(), is_nan(sum)), place);
+    sum = select(sum, strange, is_nan(strange));
+    if MODE == LOG_OF_EXPONENTIALS && finite(sum) {
         var powers = 0.0;
         for (var step = local; step < parameters.run; step += INVOCATIONS) {
             powers += exp(x[first + step] - sum);
