@@ -1,7 +1,7 @@
 //! Puts other operators in the place of those whose numbers tract gets wrong.
 
 use super::{
-    ops::{exact_sigmoid, exact_tanh},
+    ops::{exact_sigmoid, exact_tanh, extents},
     translate::kind,
 };
 use tract_onnx::tract_core::{
@@ -9,7 +9,7 @@ use tract_onnx::tract_core::{
     internal::*,
     ops::{
         binary::TypedBinOp,
-        cast::{cast, wire_cast},
+        cast::{Cast, cast, wire_cast},
         element_wise::ElementWiseOp,
         fft::Fft,
         logic::{IfThenElse, Iff, comp_ne},
@@ -23,6 +23,7 @@ use tract_onnx::tract_core::{
 pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
     // What a patch puts in comes behind, and needs none.
     for id in 0..model.nodes().len() {
+        long(model, id)?;
         shift(model.node_mut(id));
         gate(model.node_mut(id));
         if let Some(scan) = model.node_mut(id).op_as_mut::<Scan>() {
@@ -39,6 +40,16 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
         }
     }
     model.compact()
+}
+
+/// tract casts INT64 to extents by way of INT32.
+fn long(model: &mut TypedModel, id: usize) -> TractResult<()> {
+    let node = model.node(id);
+    let casts = node.op_as::<Cast>().is_some_and(|op| op.to == TDim::datum_type());
+    if casts && model.outlet_fact(node.inputs[0])?.datum_type == DatumType::I64 {
+        model.node_mut(id).op = extents();
+    }
+    Ok(())
 }
 
 /// The processor shifts by the amount modulo the width.

@@ -1,6 +1,10 @@
 //! Casts to INT64, which tract takes through its symbolic extents and with them through 32 bits.
 
-use super::{Built, built, standard};
+use super::{
+    Built, built,
+    kernel::{Kernel, Native},
+    standard,
+};
 use tract_onnx::{
     model::ParsingContext,
     pb::NodeProto,
@@ -37,11 +41,37 @@ impl Expansion for ToLong {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let narrow = [DatumType::I64, TDim::datum_type()];
-        let mut wire: TVec<OutletId> = inputs.into();
-        if !narrow.contains(&model.outlet_fact(inputs[0])?.datum_type) {
-            wire = wire_cast(format!("{prefix}.long"), model, &wire, DatumType::I64)?;
+        if model.outlet_fact(inputs[0])?.datum_type == TDim::datum_type() {
+            return model.wire_node(prefix, to_type(TDim::datum_type()), inputs);
         }
-        model.wire_node(prefix, to_type(TDim::datum_type()), &wire)
+        let long = wire_cast(format!("{prefix}.long"), model, inputs, DatumType::I64)?;
+        model.wire_node(prefix, Native(Extents), &long)
+    }
+}
+
+/// INT64 as extents, which tract casts to by way of INT32.
+pub(in super::super) fn extents() -> Box<dyn TypedOp> {
+    Box::new(Native(Extents))
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Extents;
+
+impl Kernel for Extents {
+    fn name(&self) -> &'static str {
+        "Extents"
+    }
+
+    fn facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        ensure!(inputs[0].datum_type == DatumType::I64, "extents of {:?}", inputs[0].datum_type);
+        Ok(tvec!(TDim::datum_type().fact(inputs[0].shape.clone())))
+    }
+
+    fn compute(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let input = args_1!(inputs);
+        let plain = input.try_as_plain_ram()?;
+        let values: Vec<TDim> = plain.as_slice::<i64>()?.iter().map(|value| value.to_dim()).collect();
+        let extents = tract_ndarray::ArrayD::from_shape_vec(input.shape().to_vec(), values)?;
+        Ok(tvec!(extents.into_tensor().into_tvalue()))
     }
 }

@@ -7,11 +7,7 @@ use super::{
 use tract_onnx::{
     model::ParsingContext,
     pb::NodeProto,
-    tract_hir::{
-        internal::*,
-        ops::nn as hir,
-        tract_core::ops::cast::{cast, wire_cast},
-    },
+    tract_hir::{internal::*, ops::nn as hir, tract_core::ops::cast::wire_cast},
 };
 
 /// Of so many numbers or fewer, a sum in FP32 is good to a hundredth of a thousandth, and faster.
@@ -155,7 +151,7 @@ impl Expansion for Reduction {
             }
             wire = model.wire_node(name, Native(Fold { sum: self.sum, axes: axes.clone() }), &wire)?;
             if extents {
-                wire = model.wire_node(format!("{name}.extents"), cast(TDim::datum_type()), &wire)?;
+                wire = model.wire_node(format!("{name}.extents"), super::extents(), &wire)?;
             }
         }
         for axis in axes.iter().rev().filter(|_| !self.keep) {

@@ -10,7 +10,7 @@ use tract_onnx::{
             bin_to_super_type,
             ops::{
                 binary::TypedBinOp,
-                cast::{cast, wire_cast},
+                cast::wire_cast,
                 change_axes::wire_with_rank_broadcast,
                 logic::{Xor, not},
             },
@@ -44,7 +44,7 @@ pub(super) fn mul(context: &ParsingContext, node: &NodeProto) -> Built {
         let of = if extents { DatumType::I64 } else { DatumType::super_type_for(&types).context("no common type")? };
         let wires = wire_cast(prefix, model, inputs, of)?;
         let wire = wire_with_rank_broadcast(prefix, model, product(), &wires)?;
-        if extents { model.wire_node(format!("{prefix}.extents"), cast(TDim::datum_type()), &wire) } else { Ok(wire) }
+        if extents { model.wire_node(format!("{prefix}.extents"), super::extents(), &wire) } else { Ok(wire) }
     })
 }
 
@@ -85,7 +85,7 @@ pub(super) fn cum_sum(context: &ParsingContext, node: &NodeProto) -> Built {
         }
         let long = wire_cast(format!("{prefix}.long"), model, &inputs[..1], DatumType::I64)?;
         let sums = inner.wire(prefix, model, &[long[0], inputs[1]])?;
-        model.wire_node(format!("{prefix}.extents"), cast(TDim::datum_type()), &sums)
+        model.wire_node(format!("{prefix}.extents"), super::extents(), &sums)
     })
 }
 

@@ -20,6 +20,7 @@ mod spectrum;
 mod standardize;
 mod topk;
 
+pub(super) use cast::extents;
 pub(super) use curves::{exact_sigmoid, exact_tanh};
 use std::sync::LazyLock;
 use tract_onnx::{

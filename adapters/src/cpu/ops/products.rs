@@ -23,7 +23,11 @@ pub(super) fn mat_mul(context: &ParsingContext, node: &NodeProto) -> Built {
         if whole || fact.datum_type == TDim::datum_type() {
             let long = wire_cast(format!("{prefix}.long"), model, inputs, DatumType::I64)?;
             let wire = model.wire_node(format!("{prefix}.product"), Native(Product), &long)?;
-            return model.wire_node(prefix, cast(fact.datum_type), &wire);
+            let back: Box<dyn TypedOp> = match fact.datum_type {
+                of if of == TDim::datum_type() => super::extents(),
+                of => Box::new(cast(of)),
+            };
+            return model.wire_node(prefix, back, &wire);
         }
         if fact.rank() != 1 || model.outlet_fact(inputs[1])?.rank() != 1 {
             return inner.wire(prefix, model, inputs);
