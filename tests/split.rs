@@ -146,7 +146,11 @@ fn small_models_of_each_kind_are_what_they_were() {
             assert!(told.contains("there are cuts for"), "{} in {parts}: {told}", case.name);
             continue;
         }
-        let cut = load(&models, output.path()).unwrap();
+        // A part may have open extents where the whole one has none: refused, no other answer.
+        let cut = match load(&models, output.path()) {
+            Err(LoadError::Fragment { source, .. }) if matches!(*source, LoadError::Load(_)) => continue,
+            cut => cut.unwrap(),
+        };
         let inputs = block_on(case.read()).unwrap().inputs;
         let answer = |program: Arc<dyn Program>| {
             block_on(run::outputs(&*models.accelerator, &*program, case, inputs.clone())).unwrap()

@@ -1,5 +1,5 @@
 // Elementary functions in f32 out of sums, products, quotients, square roots and integers alone: what drivers have built in is
-// wrong in other places on each. Within 4 units in the last place; what is below the normal numbers a driver may take for zero.
+// wrong in other places on each. Within 4 units in the last place, gelu within 5; what is below the normal numbers a driver may take for zero.
 // After Cephes (Moshier, 1989) and fdlibm (Sun Microsystems, 1993).
 
 // Powers of two by which small numbers are kept from becoming too small on the way.

@@ -1,4 +1,5 @@
-//! Elementary functions over all of FP32, beside this machine's in f64: within 4 units in the last place on every driver.
+//! Elementary functions over all of FP32, beside this machine's in f64: within 4 units in the last place on every driver,
+//! Gelu within 5.
 
 use super::{compute, floats, open};
 use crate::{conformance::Sketch, gpu::GpuAccelerator};
@@ -102,7 +103,7 @@ async fn functions_are_right_to_the_last_digits() {
                 let expected = if *name == "Gelu" && x == f32::NEG_INFINITY { f64::from(found) } else { expected };
                 let off = ulps(found, expected);
                 // Its exponential, polynomial, quotient and products may all round the same way.
-                let most = if *name == "Gelu" { 4.5 } else { ULPS };
+                let most = if *name == "Gelu" { 5.0 } else { ULPS };
                 assert!(off <= most, "{driver}: {name}({x:e}) is {found:e}, not {expected:e}: {off} units");
             }
         }
