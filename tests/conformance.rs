@@ -20,7 +20,7 @@ use set::Set;
 /// One node test in so many is run, whatever became of it when the list was written.
 const EVERY: usize = 16;
 /// lavapipe compiles a kernel or more for each case.
-const EVERY_ON_THE_GPU: usize = 12;
+const EVERY_ON_THE_GPU: usize = 48;
 /// So many models are run here, the smallest ones; `zoo.py` fetches no more unless asked.
 const MODELS: usize = 12;
 

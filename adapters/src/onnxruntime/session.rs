@@ -8,7 +8,7 @@ use super::{
     value::Value,
 };
 use crate::onnx;
-use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Port, Signature, Tensor};
+use burst_host::nouns::{Attribute, Fault, Graph, Op, Opset, Port, Signature, Tensor};
 use ort::{
     AsPointer,
     session::{
@@ -38,7 +38,7 @@ pub(super) struct Session {
 impl Session {
     /// Loads a graph: takes milliseconds to seconds, and packs weights.
     pub(super) fn new(graph: &Graph, math: Math, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
-        let mut graph = graph.clone();
+        let mut graph = modern(graph)?;
         division::guard(&mut graph);
         empty_batch::guard(&mut graph);
         if math == Math::Exact {
@@ -84,6 +84,19 @@ impl Session {
         let results: Vec<_> = results.into_iter().map(|value| Value::owning(value, bytes::Bytes::new())).collect();
         ran.map_err(fault::of_run)?;
         results.into_iter().map(|value| value?.into_tensor(&values)).collect()
+    }
+}
+
+/// The oldest operator set that ONNX Runtime computes.
+const OPSET_MIN: i64 = 7;
+
+/// The graph, in later operators where its own are older than ONNX Runtime.
+fn modern(graph: &Graph) -> Result<Graph, Fault> {
+    const TARGET: onnx::Target = onnx::Target { name: "ONNX Runtime", native: |_, _| true };
+    let old = |opset: &Opset| opset.domain.is_empty() && opset.version < OPSET_MIN;
+    match graph.opsets.iter().any(old) {
+        true => onnx::plain(graph, &onnx::Limits::default(), &TARGET),
+        false => Ok(graph.clone()),
     }
 }
 
@@ -149,22 +162,14 @@ fn add_weights(
     Ok(weights)
 }
 
-/// What the graph declares, completed by what ONNX Runtime found out about its outputs.
+/// What the graph declares; elements that it does not declare, as ONNX Runtime infers them. Its inferred extents are not
+/// always those that it computes.
 fn signature(graph: &Graph, session: &ort::session::Session) -> Signature {
     let mut signature = graph.signature();
-    for port in &mut signature.outputs {
+    for port in signature.outputs.iter_mut().filter(|port| port.element.is_none()) {
         let found = session.outputs().iter().find(|output| output.name() == port.name);
-        let Some(ValueType::Tensor { ty, shape, .. }) = found.map(|output| output.dtype()) else { continue };
-        port.element = port.element.or_else(|| element((*ty).into()));
-        let extent = |&extent: &i64| usize::try_from(extent).map_or(Extent::Any, Extent::Fixed);
-        let found: Vec<Extent> = shape.iter().map(extent).collect();
-        match &mut port.shape {
-            Some(declared) if declared.len() == found.len() => {
-                let open = declared.iter_mut().zip(found).filter(|(declared, _)| **declared == Extent::Any);
-                open.for_each(|(declared, found)| *declared = found);
-            }
-            // Where it found nothing out, the shape of a scalar stands.
-            declared => *declared = (!found.is_empty()).then_some(found).or_else(|| declared.take()),
+        if let Some(ValueType::Tensor { ty, .. }) = found.map(|output| output.dtype()) {
+            port.element = element((*ty).into());
         }
     }
     signature

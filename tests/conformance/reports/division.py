@@ -4,7 +4,8 @@ Reports: tt-metal #56384, esbmc #6896, onnxruntime #26997 #32369 #16998, pytorch
 """
 
 import numpy as np
-from suite import INTEGERS, case, f32, label, node
+from onnx import helper
+from suite import INTEGERS, case, f32, label, node, refused
 
 
 def cases():
@@ -70,11 +71,11 @@ def wraps(dtype):
 
 
 def by_zero(dtype):
-    """No number is right; ONNX leaves it open. A refusal or 0, but no fault that ends the program."""
+    """No number is right: a typed error, and none that ends the program."""
     x, y = np.array([5, 6], dtype), np.array([0, 2], dtype)
-    for op, z in (("Div", [0, 3]), ("Mod", [0, 0])):
-        nodes, z = [node(op, ["x", "y"], ["z"])], {"z": np.array(z, dtype)}
-        yield case(f"{op}_by_zero_{label(dtype)}", nodes, {"x": x, "y": y}, z, opset=14)
+    for op in ("Div", "Mod"):
+        z = refused(z=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+        yield case(f"{op}_by_zero_{label(dtype)}", [node(op, ["x", "y"], ["z"])], {"x": x, "y": y}, z, opset=14)
 
 
 def smallest(dtype):

@@ -113,6 +113,9 @@ impl Forest {
                 }
             }
         }
+        // Branches that lead back to themselves have no root.
+        let lost = |(node, reached): (&Node, &bool)| matches!(node, Node::Branch(_)) && !reached;
+        ensure!(!self.nodes.iter().zip(&reached).any(lost), "a branch that no tree leads to");
         Ok(())
     }
 

@@ -133,7 +133,12 @@ pub fn short_time(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, 
     let element = node.spec(0)?.element;
     let step = count(node, 1)?;
     let x = widened(planner, node, node.input(0))?;
-    let &[n, length, parts @ (1 | 2)] = x.extents() else { return Err(node.invalid("a signal of real or complex")) };
+    let (n, length, parts) = match *x.extents() {
+        // As ONNX Runtime takes it.
+        [n, length] => (n, length, 1),
+        [n, length, parts @ (1 | 2)] => (n, length, parts),
+        _ => return Err(node.invalid("a signal of real or complex")),
+    };
     let window = if node.has(2) { Some(widened(planner, node, node.input(2))?) } else { None };
     let points = match &window {
         _ if node.has(3) => count(node, 3)?,
