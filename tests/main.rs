@@ -25,6 +25,7 @@ mod sequences;
 mod serving;
 mod silence;
 mod split;
+mod split_cases;
 mod steady;
 mod steps;
 mod strangers;

@@ -1,9 +1,6 @@
 //! A cut model computes, bit for bit, what the whole one computes; its fragments are models of their own.
 
-use crate::{
-    conformance::{case, run, set::Set},
-    support::{Burst, block_on, cpu, guest, int64, llvmpipe, npy, python, root},
-};
+use crate::support::{Burst, block_on, cpu, guest, int64, llvmpipe, npy, python, root};
 use burst_adapters::{
     gpu::{GpuAccelerator, Wanted},
     onnx::{self, Onnx},
@@ -123,42 +120,6 @@ fn gpt2_on_the_gpu_is_what_it_was() {
         let gpu = block_on(GpuAccelerator::open(&Wanted::Named("llvmpipe".into()))).unwrap();
         check_on(Arc::new(gpu), "gpt2_l8_c64", [2, 5].into_iter());
     }
-}
-
-/// Weights of two layers, values read late, conditions, functions: whatever can be cut gives the whole one's bits.
-#[test]
-fn small_models_of_each_kind_are_what_they_were() {
-    let Some(mut cases) = case::all(Set::Reports) else {
-        assert!(std::env::var_os("CI").is_none(), "the cases are missing; `just test` writes them");
-        return eprintln!("skipped: the cases are missing; `just test` writes them");
-    };
-    cases.retain(|case| case.op == "cuts");
-    assert!(cases.len() > 8, "{} models", cases.len());
-    let models = models(cpu());
-    let mut cuts = 0;
-    for (case, parts) in cases.iter().flat_map(|case| ["2", "3", "5"].map(|parts| (case, parts))) {
-        let (model, output) = (case.path("model.onnx"), tempfile::tempdir().unwrap());
-        let Ok(whole) = load(&models, &model) else { continue };
-        let paths = [&model, output.path()].map(|path| path.display().to_string());
-        let run = Burst::run(&["split", &paths[0], "--output", &paths[1], "--parts", parts]);
-        if !run.status.success() {
-            let told = String::from_utf8_lossy(&run.stderr);
-            assert!(told.contains("there are cuts for"), "{} in {parts}: {told}", case.name);
-            continue;
-        }
-        // A part may have open extents where the whole one has none: refused, no other answer.
-        let cut = match load(&models, output.path()) {
-            Err(LoadError::Fragment { source, .. }) if matches!(*source, LoadError::Load(_)) => continue,
-            cut => cut.unwrap(),
-        };
-        let inputs = block_on(case.read()).unwrap().inputs;
-        let answer = |program: Arc<dyn Program>| {
-            block_on(run::outputs(&*models.accelerator, &*program, case, inputs.clone())).unwrap()
-        };
-        same(&answer(cut), &answer(whole), &format!("{} in {parts}", case.name));
-        cuts += 1;
-    }
-    assert!(cuts > 8, "{cuts} cuts");
 }
 
 #[test]

@@ -21,12 +21,15 @@ const MADE_MAX: usize = 8;
 /// What stand-ins are written in where a model names no operator set of ONNX's own.
 const OPSET: i64 = 21;
 
+/// Finds a constant by its name.
+pub(crate) type Constants<'a> = &'a dyn Fn(&str) -> Option<Tensor>;
+
 /// An accelerator, as far as this pass is concerned.
 pub struct Target {
     /// In words, for refusals: `CPU`.
     pub name: &'static str,
     /// Whether it computes an operator outside of ONNX's own domain itself.
-    pub native: fn(&Op, &dyn Fn(&str) -> Option<Tensor>) -> bool,
+    pub(crate) native: fn(&Op, Constants<'_>) -> bool,
 }
 
 /// The graph in operators of ONNX, and those that are native to the target. `Unsupported` with the name of an operator

@@ -435,7 +435,7 @@ fn operators_are_sorted() {
 fn the_tensor_under_a_zip_map_has_its_name() {
     let zip = NodeProto { domain: Some("ai.onnx.ml".into()), ..node("ZipMap", &["p"], &["z"]) };
     let sequence = TypeProto { value: Some(TypeValue::Sequence(Bytes::new())) };
-    let output = ValueInfoProto { name: Some("z".into()), r#type: Some(sequence), ..ValueInfoProto::default() };
+    let output = ValueInfoProto { name: Some("z".into()), r#type: Some(sequence) };
     let graph =
         GraphProto { node: vec![node("Make", &[], &["p"]), zip], output: vec![output], ..GraphProto::default() };
     let graph = decoded(&model(graph)).unwrap();

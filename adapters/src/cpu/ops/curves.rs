@@ -49,7 +49,7 @@ fn tanh_of(x: f32) -> f32 {
     let far = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
     let square = x * x;
     let series = -5.704_988_7e-3;
-    let series = series * square + 2.063_908_9e-2;
+    let series = series * square + 2.063_909e-2;
     let series = series * square - 5.373_971_5e-2;
     let series = series * square + 1.333_144_2e-1;
     let series = series * square - 3.333_328e-1;

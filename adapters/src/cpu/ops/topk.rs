@@ -187,6 +187,5 @@ fn sorted<T: Datum + Copy>(
             places_slice[to + index * inner] = *place as i64;
         }
     }
-    drop((found_plain, places_plain));
     Ok((found, places))
 }

@@ -44,7 +44,7 @@ pub fn bias_gelu(builder: &mut Builder<'_>) -> Outcome {
 /// 0.5 · x · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))
 pub fn fast_gelu(builder: &mut Builder<'_>) -> Outcome {
     let x = biased(builder)?;
-    let (cubic, root) = (builder.number(0.044_715, &x)?, builder.number(0.797_884_56, &x)?);
+    let (cubic, root) = (builder.number(0.044_715, &x)?, builder.number(0.797_884_6, &x)?);
     let (one, half) = (builder.number(1.0, &x)?, builder.number(0.5, &x)?);
     let square = builder.add("Mul", &[&x, &x], &[]);
     let part = builder.add("Mul", &[&square, &cubic], &[]);

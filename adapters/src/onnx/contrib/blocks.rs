@@ -162,10 +162,8 @@ impl Table {
         let (gathered, quantised) = (axis("gather_axis", 0)?, axis("quantize_axis", 1)?);
         let bytes = data.contents().ok_or("weights on a device")?;
         let element = data.spec().element;
-        if element == Element::U8 {
-            if let Some(last) = extents.last_mut() {
-                *last *= 8 / bits;
-            }
+        if let Some(last) = extents.last_mut().filter(|_| element == Element::U8) {
+            *last *= 8 / bits;
         }
         let count: usize = extents.iter().product();
         if count > NUMBERS_MAX {

@@ -38,7 +38,8 @@ fn probit(builder: &mut Builder<'_>, y: &str) -> Result<String, String> {
     let (below, above) = (builder.add("Sub", &[&one, &x], &[]), builder.add("Add", &[&one, &x], &[]));
     let product = builder.add("Mul", &[&below, &above], &[]);
     let log = builder.add("Log", &[&product], &[]);
-    let (first, second) = (number(builder, 2.0 / (3.14159 * 0.147))?, number(builder, 1.0 / 0.147)?);
+    // π · 0.147, with π of six digits as ONNX Runtime has it.
+    let (first, second) = (number(builder, 2.0 / 0.461_813_73)?, number(builder, 1.0 / 0.147)?);
     let halved = builder.add("Mul", &[&log, &half], &[]);
     let v = builder.add("Add", &[&first, &halved], &[]);
     let v2 = builder.add("Mul", &[&second, &log], &[]);
