@@ -32,7 +32,7 @@ pub(super) struct Session {
     inputs: Vec<CString>,
     outputs: Vec<CString>,
     /// Weights, which the session reads where they are. Dropped after it: fields are dropped in this order.
-    _weights: Vec<Value>,
+    weights: Arc<Vec<Value>>,
 }
 
 impl Session {
@@ -56,7 +56,7 @@ impl Session {
         let signature = signature(&graph, &session);
         let names = |ports: &[Port]| ports.iter().map(|port| c_name(&port.name)).collect::<Result<_, _>>();
         let (inputs, outputs) = (names(&signature.inputs)?, names(&signature.outputs)?);
-        Ok(Self { signature, session, runtime: runtime.clone(), inputs, outputs, _weights: weights })
+        Ok(Self { signature, session, runtime: runtime.clone(), inputs, outputs, weights: Arc::new(weights) })
     }
 
     /// Computes all outputs on this thread and on the pool. Ends between two operators once the options are told to.
@@ -83,7 +83,7 @@ impl Session {
         // Owned at once, so that none is lost on the way out.
         let results: Vec<_> = results.into_iter().map(|value| Value::owning(value, bytes::Bytes::new())).collect();
         ran.map_err(fault::of_run)?;
-        results.into_iter().map(|value| value?.into_tensor(&values)).collect()
+        results.into_iter().map(|value| value?.into_tensor(&values, &self.weights)).collect()
     }
 }
 

@@ -59,6 +59,23 @@ async fn output_that_is_an_input_outlives_the_run() {
 }
 
 #[tokio::test]
+async fn output_that_is_a_weight_outlives_the_model() {
+    // Large enough to lie beside the model, where the session reads it in place.
+    let weight = Tensor::from_slice(Element::Fp32, [1024], &[1.5f32; 1024]).unwrap();
+    let mut graph = Sketch::new("weight").input("x", Element::Fp32, "1").op("Abs", "x", "y").output("y").graph();
+    graph.constants.push(("w".into(), weight.clone()));
+    let port = burst_host::nouns::Port::exactly("w", weight.spec());
+    graph.outputs.push(port);
+    drop(weight);
+    let program = accelerator().load(&graph).await.unwrap();
+    drop(graph);
+    let x = Tensor::from_slice(Element::Fp32, [1], &[-1.0f32]).unwrap();
+    let outputs = program.run(vec![x], soon()).await.unwrap();
+    drop(program);
+    assert_eq!(outputs[1].to_vec::<f32>(), Some(vec![1.5; 1024]));
+}
+
+#[tokio::test]
 async fn division_of_the_lowest_number_wraps() {
     let a = Tensor::from_slice(Element::I64, [3], &[i64::MIN, 7, -9]).unwrap();
     let b = Tensor::from_slice(Element::I64, [3], &[-1i64, -1, 2]).unwrap();

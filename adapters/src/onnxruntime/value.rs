@@ -8,7 +8,7 @@ use super::{
 use burst_host::nouns::{Element, Fault, Narrow, Spec, Tensor};
 use bytes::Bytes;
 use ort::{AsPointer, memory::MemoryInfo, sys};
-use std::{ffi::c_void, ptr, ptr::NonNull, slice};
+use std::{ffi::c_void, ptr, ptr::NonNull, slice, sync::Arc};
 
 /// A tensor of ONNX Runtime's.
 pub(super) struct Value {
@@ -102,13 +102,14 @@ impl Value {
         self.pointer.as_ptr()
     }
 
-    /// The host tensor; it keeps the value alive, and shares the contents of the input that ONNX Runtime gave back.
-    pub(super) fn into_tensor(self, inputs: &[Self]) -> Result<Tensor, Fault> {
+    /// The host tensor; it keeps the value alive, and shares the contents of the input that ONNX Runtime gave back. An
+    /// output may be a weight of the session: these stay alive, too.
+    pub(super) fn into_tensor(self, inputs: &[Self], weights: &Arc<Vec<Self>>) -> Result<Tensor, Fault> {
         let spec = self.spec()?;
         let contents = match spec.element {
             Element::Bytes => self.strings(spec.shape.elements())?,
             Element::Narrow(narrow) if narrow.bits() < 8 => self.unpacked(narrow, spec.shape.elements())?,
-            element => self.numbers(element.size().unwrap_or(1) * spec.shape.elements(), inputs)?,
+            element => self.numbers(element.size().unwrap_or(1) * spec.shape.elements(), inputs, weights)?,
         };
         Tensor::host(spec, contents).map_err(|error| Fault::Unsupported(error.to_string()))
     }
@@ -137,7 +138,7 @@ impl Value {
         Ok(data.cast_const().cast())
     }
 
-    fn numbers(self, length: usize, inputs: &[Self]) -> Result<Bytes, Fault> {
+    fn numbers(self, length: usize, inputs: &[Self], weights: &Arc<Vec<Self>>) -> Result<Bytes, Fault> {
         let data = self.data()?;
         if length == 0 {
             return Ok(Bytes::new());
@@ -153,7 +154,7 @@ impl Value {
                 let offset = start - input.as_ptr().addr();
                 input.slice(offset..offset + length)
             }
-            None => Bytes::from_owner(Contents { value: self, length }),
+            None => Bytes::from_owner(Contents { value: self, length, _weights: weights.clone() }),
         })
     }
 
@@ -196,6 +197,8 @@ impl Value {
 struct Contents {
     value: Value,
     length: usize,
+    /// What the value may read from, if ONNX Runtime gave a weight as an output.
+    _weights: Arc<Vec<Value>>,
 }
 
 impl AsRef<[u8]> for Contents {
