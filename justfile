@@ -10,6 +10,9 @@ swiftshader := justfile_directory() / "target/swiftshader/vk_swiftshader_icd.jso
 # ONNX Runtime's library, from its Python package
 onnxruntime := justfile_directory() / "target/onnxruntime"
 
+# ONNX Runtime with OpenVINO, whose CPU device stands for an NPU in the tests
+openvino := justfile_directory() / "target/openvino"
+
 # What `wasmtime serve` needs, and nothing that takes minutes more to build.
 peer_features := "serve,run,cranelift,pooling-allocator,component-model,component-model-async,parallel-compilation,cache"
 
@@ -18,8 +21,8 @@ serve *flags: guests (_onnxruntime "optional")
     ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$(ls -d {{ onnxruntime }} 2>/dev/null || true)}" cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed")
-    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} cargo test --locked --workspace --features conformance {{ filter }}
+test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed") _openvino
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} BURST_OPENVINO={{ openvino }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
 check: _targets
@@ -98,6 +101,19 @@ _onnxruntime need:
     rm -rf "{{ onnxruntime }}"
     mkdir -p "{{ onnxruntime }}"
     cp "$unpacked"/onnxruntime/capi/libonnxruntime.so.* "{{ onnxruntime }}"
+
+# Once, from PyPI: 84 MB. The wheel is built for one Python; its libraries need none
+_openvino: _clients
+    #!/usr/bin/env bash
+    set -euo pipefail
+    [ ! -e "{{ openvino }}/libonnxruntime_providers_openvino.so" ] || exit 0
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$unpacked"' EXIT
+    {{ python }} -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 -d "$unpacked" onnxruntime-openvino==1.24.1
+    {{ python }} -m zipfile -e "$unpacked"/*.whl "$unpacked"
+    rm -rf "{{ openvino }}"
+    mkdir -p "{{ openvino }}"
+    cp "$unpacked"/onnxruntime/capi/{libonnxruntime.so.*,libonnxruntime_providers_*.so,libopenvino.so.2541,libopenvino_intel_cpu_plugin.so,libopenvino_onnx_frontend.so.2541,libtbb.so.12,libtbbmalloc.so} "{{ openvino }}"
 
 # Files of a Debian package, without installing it
 _unpack package to +files:

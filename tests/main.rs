@@ -15,6 +15,7 @@ mod isolation;
 mod limits;
 mod models;
 mod nodes;
+mod npu;
 mod onnxruntime;
 mod paged;
 mod place;

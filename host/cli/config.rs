@@ -119,7 +119,9 @@ impl Source {
         let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut manifest = self.merge(&text).map_err(|wrong| wrong.into_report(path, text))?;
         // Paths start from the manifest's directory.
-        manifest.onnxruntime.library = manifest.onnxruntime.library.map(|library| base.join(library));
+        for library in [&mut manifest.onnxruntime.library, &mut manifest.npu.library] {
+            *library = library.take().map(|library| base.join(library));
+        }
         Ok(Loaded { manifest, base: base.into() })
     }
 

@@ -1,23 +1,37 @@
 //! `burst doctor`: what this machine has, what would be chosen, and why.
 
-use super::{house, size::Size};
+use super::{house, npu::Npu, size::Size};
 use burst_adapters::memory::Machine;
 use burst_host::{
     mechanisms::sandbox::{Capacity, Sandbox},
     nouns::{
-        Manifest,
-        manifest::{AcceleratorChoice, Limits},
+        Graph, Manifest,
+        manifest::{AcceleratorChoice, Limits, NpuConfig},
     },
 };
-use miette::Result;
-use std::{fs, thread};
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
 
 /// Tell what this machine has, and what would be chosen and why
 #[derive(clap::Args)]
-pub struct Doctor {}
+pub struct Doctor {
+    /// A model (`.onnx`): which accelerators take it, and which of its operators an NPU does
+    #[arg(long)]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    npu: Npu,
+}
 
 impl Doctor {
     pub async fn run(self) -> Result<()> {
+        let npu = self.npu.config().map_err(|why| miette!("{why}"))?;
+        if let Some(model) = &self.model {
+            return takers(model, &npu).await;
+        }
         section("sandbox");
         row("kernel", kernel());
         row("cores", thread::available_parallelism().map_or_else(|error| error.to_string(), |cores| cores.to_string()));
@@ -28,12 +42,13 @@ impl Doctor {
         row("memory mappings", mappings());
         row("open files", open_files());
         section("accelerators");
-        row("cpu", device(AcceleratorChoice::Cpu).await);
-        row("gpu", device(AcceleratorChoice::Gpu).await);
-        gpus().await;
-        row("onnxruntime", device(AcceleratorChoice::OnnxRuntime).await);
-        row("npu", device(AcceleratorChoice::Npu).await);
-        row("auto chooses", device(AcceleratorChoice::Auto).await);
+        for (name, choice) in CHOICES {
+            row(name, device(choice, &npu).await);
+            if choice == AcceleratorChoice::Gpu {
+                gpus().await;
+            }
+        }
+        row("auto chooses", device(AcceleratorChoice::Auto, &npu).await);
         section("cameras");
         row("decoders", "PNG and JPEG directories, .y4m files, the drawn scene".into());
         Ok(())
@@ -102,9 +117,55 @@ async fn gpus() {
 #[cfg(not(feature = "gpu"))]
 async fn gpus() {}
 
-async fn device(choice: AcceleratorChoice) -> String {
-    match house::accelerator(&Manifest { accelerator: choice, ..Manifest::default() }, None).await {
+/// What a manifest can name.
+const CHOICES: [(&str, AcceleratorChoice); 4] = [
+    ("cpu", AcceleratorChoice::Cpu),
+    ("gpu", AcceleratorChoice::Gpu),
+    ("onnxruntime", AcceleratorChoice::OnnxRuntime),
+    ("npu", AcceleratorChoice::Npu),
+];
+
+async fn device(choice: AcceleratorChoice, npu: &NpuConfig) -> String {
+    match house::accelerator(&manifest(choice, npu), None).await {
         Ok(accelerator) => accelerator.describe().to_string(),
         Err(error) => error.to_string(),
     }
+}
+
+fn manifest(choice: AcceleratorChoice, npu: &NpuConfig) -> Manifest {
+    Manifest { accelerator: choice, npu: npu.clone(), ..Manifest::default() }
+}
+
+/// Which accelerators of this machine take a model, and which of its operators the NPU does.
+async fn takers(model: &Path, npu: &NpuConfig) -> Result<()> {
+    let models = house::models(&house::on_cpu()).await?;
+    let graph = models.read(&house::below_root(model)?).await;
+    let graph = graph.into_diagnostic().wrap_err_with(|| format!("the model `{}`", model.display()))?;
+    section(&format!("{} operators: {}", graph.ops.len(), graph.signature()));
+    for (name, choice) in CHOICES {
+        let told = match house::accelerator(&manifest(choice, npu), None).await {
+            Err(error) => error.to_string(),
+            Ok(accelerator) => match accelerator.load(&graph).await {
+                Ok(program) => format!("takes it ({})", program.device()),
+                Err(fault) => format!("refuses it: {fault}"),
+            },
+        };
+        row(name, told);
+    }
+    if npu.provider.is_some() { operators(&graph, npu).await } else { Ok(()) }
+}
+
+#[cfg(feature = "onnxruntime")]
+async fn operators(graph: &Graph, npu: &NpuConfig) -> Result<()> {
+    let opened = house::opened_npu(&manifest(AcceleratorChoice::Npu, npu), None)?;
+    for placed in opened.placement(graph).await.into_diagnostic()? {
+        let taken = if placed.is_left() { "left by the NPU" } else { placed.provider.as_str() };
+        row(&format!("  {}", placed.operator), format!("{:>5}  {taken}", placed.count));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+async fn operators(_: &Graph, _: &NpuConfig) -> Result<()> {
+    Ok(())
 }

@@ -15,7 +15,9 @@ use burst_host::{
     },
     ports::{Accelerator, Memory},
 };
-use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+#[cfg(not(all(feature = "onnxruntime", feature = "gpu")))]
+use miette::bail;
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use std::{
     fs,
     num::{NonZeroU64, NonZeroUsize},
@@ -33,9 +35,7 @@ pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<A
         AcceleratorChoice::Gpu => gpu(manifest, manifest.device.as_deref(), cache).await?,
         AcceleratorChoice::OnnxRuntime => onnxruntime(manifest)?,
         AcceleratorChoice::Auto => automatic(manifest, cache).await?,
-        AcceleratorChoice::Npu => {
-            bail!(help = "use accelerator = \"onnxruntime\" or \"auto\"", "this build of burst has no NPU accelerator")
-        }
+        AcceleratorChoice::Npu => npu(manifest, cache)?,
     };
     with_fallbacks(first, manifest)
 }
@@ -63,20 +63,42 @@ fn names_library(manifest: &Manifest) -> bool {
 
 #[cfg(feature = "onnxruntime")]
 fn onnxruntime(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
-    use burst_adapters::onnxruntime::{LibraryError, Math, OnnxRuntimeAccelerator, Options};
-    let config = &manifest.onnxruntime;
-    let limit = NonZeroU64::new(memory(manifest).limit_bytes);
-    let options = Options {
-        library: config.library.clone(),
-        threads: config.threads.unwrap_or_else(cores),
-        arena_max_bytes: config.arena_max_bytes.or(limit),
-    };
-    let math = match config.math {
+    use burst_adapters::onnxruntime::{LibraryError, Math, OnnxRuntimeAccelerator};
+    let math = match manifest.onnxruntime.math {
         manifest::Math::Exact => Math::Exact,
         manifest::Math::Fast => Math::Fast,
     };
-    let accelerator = OnnxRuntimeAccelerator::new(&options, math);
+    let accelerator = OnnxRuntimeAccelerator::new(&onnxruntime_options(manifest), math);
     Ok(Arc::new(accelerator.map_err(|error| miette!(help = LibraryError::HELP, "{error}"))?))
+}
+
+#[cfg(feature = "onnxruntime")]
+fn onnxruntime_options(manifest: &Manifest) -> burst_adapters::onnxruntime::Options {
+    let config = &manifest.onnxruntime;
+    let limit = NonZeroU64::new(memory(manifest).limit_bytes);
+    burst_adapters::onnxruntime::Options {
+        library: config.library.clone(),
+        threads: config.threads.unwrap_or_else(cores),
+        arena_max_bytes: config.arena_max_bytes.or(limit),
+    }
+}
+
+/// The NPU that the manifest names, and nothing else.
+#[cfg(feature = "onnxruntime")]
+pub fn opened_npu(manifest: &Manifest, cache: Option<&Cache>) -> Result<burst_adapters::onnxruntime::NpuAccelerator> {
+    let opened =
+        burst_adapters::onnxruntime::NpuAccelerator::open(&onnxruntime_options(manifest), &manifest.npu, cache);
+    opened.map_err(|error| miette!(help = error.help(), "{error}"))
+}
+
+#[cfg(feature = "onnxruntime")]
+fn npu(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
+    Ok(Arc::new(opened_npu(manifest, cache)?))
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn npu(_: &Manifest, _: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
+    bail!(help = "use accelerator = \"cpu\" or \"auto\"", "this build of burst has no NPU accelerator")
 }
 
 #[cfg(not(feature = "onnxruntime"))]

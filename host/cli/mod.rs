@@ -13,6 +13,7 @@ mod house;
 mod inspect;
 mod live;
 mod nodes;
+mod npu;
 mod npy;
 mod placement;
 mod plan;

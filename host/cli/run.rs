@@ -5,6 +5,7 @@ use super::{
     config::{self, Loaded},
     decode::Decode,
     house::{self, below_root},
+    npu::Npu,
     npy,
     size::Size,
 };
@@ -59,6 +60,8 @@ pub struct Run {
     /// How long it may take; with --tokens, each step
     #[arg(long, default_value = "60000")]
     deadline_ms: NonZeroU64,
+    #[command(flatten)]
+    npu: Npu,
     #[command(flatten)]
     decode: Decode,
     #[command(flatten)]
@@ -120,8 +123,8 @@ impl Run {
     async fn load(&self, deadline: Duration) -> Result<(Models, Arc<dyn Program>, JoinSet<()>)> {
         let file = below_root(&self.file)?;
         let (models, rounds) = match self.joining.cluster()? {
-            None => (house::models(&self.house()).await?, JoinSet::new()),
-            Some((cluster, base)) => house::models_over(&self.house(), &cluster, &base).await?,
+            None => (house::models(&self.house()?).await?, JoinSet::new()),
+            Some((cluster, base)) => house::models_over(&self.house()?, &cluster, &base).await?,
         };
         let load = async {
             let (digest, program) = models.load(&file, &models.accelerator).await?;
@@ -150,14 +153,15 @@ impl Run {
     }
 
     /// A manifest without guests.
-    fn house(&self) -> Manifest {
-        Manifest {
+    fn house(&self) -> Result<Manifest> {
+        Ok(Manifest {
             accelerator: self.accelerator,
+            npu: self.npu.config().map_err(|why| miette!("{why}"))?,
             device: self.device.clone(),
             fallback: Fallbacks(self.fallback.clone()),
             memory_max_bytes: self.memory_max.and_then(|Size(bytes)| NonZeroU64::new(bytes)),
             ..Manifest::default()
-        }
+        })
     }
 
     /// The smallest manifest around one guest; paths start at the root, because a guest and its models may lie anywhere.
@@ -169,7 +173,7 @@ impl Run {
         guest.models = models.collect::<Result<_>>()?;
         guest.pool = PoolConfig { ready: 0, max: NonZeroUsize::MIN, ..PoolConfig::default() };
         guest.limits.deadline_ms = self.deadline_ms;
-        let mut manifest = self.house();
+        let mut manifest = self.house()?;
         manifest.guests.insert(GUEST.into(), guest);
         Ok(Loaded { manifest, base: "/".into() })
     }

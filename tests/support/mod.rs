@@ -93,6 +93,12 @@ pub fn onnxruntime_library() -> PathBuf {
     named.unwrap_or_else(|| root().join("target/onnxruntime"))
 }
 
+/// The directory of ONNX Runtime with OpenVINO. A process loads one ONNX Runtime: the tests' own has the plain one.
+pub fn openvino_library() -> PathBuf {
+    let named = std::env::var_os("BURST_OPENVINO").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("target/openvino"))
+}
+
 /// ONNX Runtime on two threads, with the numbers as the model says.
 pub fn onnxruntime() -> Arc<OnnxRuntimeAccelerator> {
     let library = Some(onnxruntime_library());

@@ -1,10 +1,12 @@
-//! The ONNX Runtime accelerator: its CPU provider, in a shared library that is loaded when the accelerator is made.
+//! The ONNX Runtime accelerator: its CPU provider, in a shared library that is loaded when the accelerator is made. In
+//! `npu`, the providers that drive NPUs.
 
 mod division;
 mod element;
 mod empty_batch;
 mod fault;
 mod library;
+mod npu;
 mod program;
 mod runtime;
 mod session;
@@ -19,6 +21,7 @@ use burst_host::{
     ports::{Accelerator, Device, Program},
 };
 pub use library::LibraryError;
+pub use npu::{NpuAccelerator, NpuError, Placed};
 use program::OnnxRuntimeProgram;
 use runtime::Runtime;
 pub use runtime::{Arena, Options};

@@ -42,7 +42,7 @@ impl Program for OnnxRuntimeProgram {
 }
 
 /// Ends a run that nobody waits for any more: at its deadline, and when its request is gone.
-struct EndOnDrop(Arc<RunOptions>);
+pub(super) struct EndOnDrop(pub Arc<RunOptions>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {

@@ -36,7 +36,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Loads a graph: takes milliseconds to seconds, and packs weights.
+    /// Loads a graph on ONNX Runtime's own CPU kernels: takes milliseconds to seconds, and packs weights.
     pub(super) fn new(graph: &Graph, math: Math, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
         let mut graph = modern(graph)?;
         division::guard(&mut graph);
@@ -44,16 +44,14 @@ impl Session {
         if math == Math::Exact {
             keep_activations(&mut graph.ops);
         }
-        let mut weights = Vec::new();
-        let model = onnx::encode_apart(&graph, |name, _| {
-            weights.push(name.to_owned());
-            Ok::<_, onnx::OnnxError>(name.to_owned())
-        })?;
-        let mut builder = options(&runtime.environment, math).map_err(fault::of_load)?;
-        let weights = add_weights(&mut builder, &graph, &weights, runtime)?;
-        let session = builder.commit_from_memory(&model).map_err(fault::of_load)?;
+        Self::with_options(&graph, options(&runtime.environment, math).map_err(fault::of_load)?, runtime)
+    }
+
+    /// Loads a graph as it is.
+    pub(super) fn with_options(graph: &Graph, builder: SessionBuilder, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
+        let (session, weights) = commit(graph, builder, runtime)?;
         runtime.note_arena(&session).map_err(fault::of_load)?;
-        let signature = signature(&graph, &session);
+        let signature = signature(graph, &session);
         let names = |ports: &[Port]| ports.iter().map(|port| c_name(&port.name)).collect::<Result<_, _>>();
         let (inputs, outputs) = (names(&signature.inputs)?, names(&signature.outputs)?);
         Ok(Self { signature, session, runtime: runtime.clone(), inputs, outputs, weights: Arc::new(weights) })
@@ -90,8 +88,23 @@ impl Session {
 /// The oldest operator set that ONNX Runtime computes.
 const OPSET_MIN: i64 = 7;
 
+/// The graph as a session of ONNX Runtime's, and the weights that it reads where they are: they have to outlive it.
+pub(super) fn commit(
+    graph: &Graph,
+    mut builder: SessionBuilder,
+    runtime: &Runtime,
+) -> Result<(ort::session::Session, Vec<Value>), Fault> {
+    let mut names = Vec::new();
+    let model = onnx::encode_apart(graph, |name, _| {
+        names.push(name.to_owned());
+        Ok::<_, onnx::OnnxError>(name.to_owned())
+    })?;
+    let weights = add_weights(&mut builder, graph, &names, runtime)?;
+    Ok((builder.commit_from_memory(&model).map_err(fault::of_load)?, weights))
+}
+
 /// The graph, in later operators where its own are older than ONNX Runtime.
-fn modern(graph: &Graph) -> Result<Graph, Fault> {
+pub(super) fn modern(graph: &Graph) -> Result<Graph, Fault> {
     const TARGET: onnx::Target = onnx::Target { name: "ONNX Runtime", native: |_, _| true };
     let old = |opset: &Opset| opset.domain.is_empty() && opset.version < OPSET_MIN;
     match graph.opsets.iter().any(old) {

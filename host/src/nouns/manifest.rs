@@ -2,10 +2,12 @@
 
 mod accelerator;
 mod cluster;
+mod npu;
 
 use super::{Element, Extent, Port, VocabularyEntry};
 pub use accelerator::{AcceleratorChoice, Fallback, Fallbacks, Math, OnnxRuntimeConfig};
 pub use cluster::{Cluster, Papers};
+pub use npu::{NpuConfig, NpuProvider};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -36,6 +38,8 @@ pub struct Manifest {
     pub fallback: Fallbacks,
     /// How ONNX Runtime is loaded.
     pub onnxruntime: OnnxRuntimeConfig,
+    /// Which NPU computes, where `accelerator` is `npu`.
+    pub npu: NpuConfig,
     /// What may be compiled and kept on disk.
     pub cache: Cache,
     /// The cluster that this node belongs to; it stands alone when left out.

@@ -19,6 +19,7 @@ pub enum AcceleratorChoice {
     Gpu,
     /// ONNX Runtime on the CPU, from a shared library.
     OnnxRuntime,
+    /// The NPU of the section `npu`, and nothing else.
     Npu,
 }
 
