@@ -13,6 +13,9 @@ onnxruntime := justfile_directory() / "target/onnxruntime"
 # ONNX Runtime with OpenVINO, whose CPU device stands for an NPU in the tests
 openvino := justfile_directory() / "target/openvino"
 
+# Qualcomm's provider, whose simulator of an NPU stands for one in the tests
+qnn := justfile_directory() / "target/qnn"
+
 # What `wasmtime serve` needs, and nothing that takes minutes more to build.
 peer_features := "serve,run,cranelift,pooling-allocator,component-model,component-model-async,parallel-compilation,cache"
 
@@ -21,8 +24,8 @@ serve *flags: guests (_onnxruntime "optional")
     ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$(ls -d {{ onnxruntime }} 2>/dev/null || true)}" cargo run --release --locked --bin burst -- serve guests/demo.toml {{ flags }}
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
-test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed") _openvino
-    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} BURST_OPENVINO={{ openvino }} cargo test --locked --workspace --features conformance {{ filter }}
+test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed") _npus
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} BURST_OPENVINO={{ openvino }} BURST_QNN={{ qnn }} cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
 check: _targets
@@ -102,18 +105,26 @@ _onnxruntime need:
     mkdir -p "{{ onnxruntime }}"
     cp "$unpacked"/onnxruntime/capi/libonnxruntime.so.* "{{ onnxruntime }}"
 
-# Once, from PyPI: 84 MB. The wheel is built for one Python; its libraries need none
-_openvino: _clients
+# Once, from PyPI: what stands for NPUs in the tests, on the one architecture that the wheels are built for. They are built
+# for one Python; their libraries need none
+_npus: _openvino _qnn
+
+_openvino: (_wheel openvino "libonnxruntime_providers_openvino.so" "onnxruntime-openvino==1.24.1" "manylinux_2_28_x86_64" "libonnxruntime.so.* libonnxruntime_providers_*.so libopenvino.so.2541 libopenvino_intel_cpu_plugin.so libopenvino_onnx_frontend.so.2541 libtbb.so.12 libtbbmalloc.so")
+
+_qnn: (_wheel qnn "libonnxruntime_providers_qnn.so" "onnxruntime-qnn==2.7.0" "manylinux_2_35_x86_64" "libonnxruntime_providers_qnn.so libQnnHtp.so libHtpPrepare.so libQnnSystem.so")
+
+_wheel to marker package platform files: _clients
     #!/usr/bin/env bash
     set -euo pipefail
-    [ ! -e "{{ openvino }}/libonnxruntime_providers_openvino.so" ] || exit 0
+    [ "$(uname -m)" = x86_64 ] && [ ! -e "{{ to }}/{{ marker }}" ] || exit 0
     unpacked=$(mktemp -d)
     trap 'rm -rf "$unpacked"' EXIT
-    {{ python }} -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 -d "$unpacked" onnxruntime-openvino==1.24.1
+    {{ python }} -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 --platform {{ platform }} -d "$unpacked" {{ package }}
     {{ python }} -m zipfile -e "$unpacked"/*.whl "$unpacked"
-    rm -rf "{{ openvino }}"
-    mkdir -p "{{ openvino }}"
-    cp "$unpacked"/onnxruntime/capi/{libonnxruntime.so.*,libonnxruntime_providers_*.so,libopenvino.so.2541,libopenvino_intel_cpu_plugin.so,libopenvino_onnx_frontend.so.2541,libtbb.so.12,libtbbmalloc.so} "{{ openvino }}"
+    rm -rf "{{ to }}"
+    mkdir -p "{{ to }}"
+    cd "$(dirname "$(find "$unpacked" -name '{{ marker }}')")"
+    cp {{ files }} "{{ to }}"
 
 # Files of a Debian package, without installing it
 _unpack package to +files:

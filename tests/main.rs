@@ -15,6 +15,7 @@ mod isolation;
 mod limits;
 mod models;
 mod nodes;
+#[cfg(target_arch = "x86_64")]
 mod npu;
 mod onnxruntime;
 mod paged;

@@ -1,7 +1,8 @@
 //! `accelerator = "npu"`: a provider that is named, shapes that are fixed, and no other device that stands in. OpenVINO's
-//! CPU device stands for an NPU: ONNX Runtime's own CPU kernels are switched off there, too.
+//! CPU device and the simulator of Qualcomm's NPU stand for NPUs: ONNX Runtime's own CPU kernels are switched off there,
+//! too.
 
-use crate::support::{Burst, guest, npy, onnxruntime_library, openvino_library, root};
+use crate::support::{Burst, guest, npy, onnxruntime_library, openvino_library, qnn_plugin, root};
 use burst_adapters::onnx;
 use burst_host::nouns::{Attribute, Element, Graph, Op, Opset, Port, Tensor};
 use std::{
@@ -52,8 +53,12 @@ fn npu_that_is_not_here_is_an_error_that_names_what_was_found() {
     refused(&digits, &onnxruntime_library(), &with("openvino"), &parts);
     refused(&digits, &openvino, &with("qnn"), &["has no qnn provider built in", "npu.library"]);
     refused(&digits, &openvino, &with("tpu"), &["openvino, qnn, vitisai"]);
-    let plugin = [image[0], image[1], "--npu", "qnn", "--npu-library", "/nowhere/libqnn.so"];
-    refused(&digits, &openvino, &plugin, &["/nowhere/libqnn.so can't be loaded"]);
+    let plugin = |library: &'static str| [image[0], image[1], "--npu", "qnn", "--npu-library", library];
+    refused(&digits, &openvino, &plugin("/nowhere/libqnn.so"), &["/nowhere/libqnn.so can't be loaded"]);
+    // There is a simulator of it, which has to be asked for as the CPU that it is.
+    let plugin = qnn_plugin();
+    let plugin = [image[0], image[1], "--npu", "qnn", "--npu-library", plugin.to_str().unwrap()];
+    refused(&digits, &onnxruntime_library(), &plugin, &["no device `htp`", "QNNExecutionProvider CPU"]);
 }
 
 #[test]
@@ -243,14 +248,15 @@ fn doctor_tells_which_operators_the_npu_takes() {
     assert!(row(&told, "cpu").contains("takes it"), "{told}");
 }
 
-#[test]
-fn compiled_model_is_kept_and_a_forged_one_is_compiled_again() {
+/// Runs the model of digits three times with one cache, which keeps what was compiled of it, and gives the probabilities.
+fn kept(library: &Path, arguments: &[&str]) -> Vec<f32> {
     let (cache, outputs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let count = npy::read(&root().join("tests/data/digits/images.npy")).unwrap().spec().shape.extents()[0];
     let bucket = format!("N={count}");
-    let arguments = ["--npu", "openvino:CPU", "--bucket", &bucket, "--input", "image=tests/data/digits/images.npy"];
+    let digits = ["--bucket", &bucket, "--input", "image=tests/data/digits/images.npy"];
+    let arguments = [arguments, &digits[..]].concat();
     let run = || {
-        let (ran, told) = run(&root().join(DIGITS), &openvino_library(), cache.path(), outputs.path(), &arguments);
+        let (ran, told) = run(&root().join(DIGITS), library, cache.path(), outputs.path(), &arguments);
         assert!(ran, "{told}");
         told
     };
@@ -271,4 +277,15 @@ fn compiled_model_is_kept_and_a_forged_one_is_compiled_again() {
     let told = run();
     assert!(told.contains("a cached entry is discarded"), "{told}");
     assert_eq!(entries().len(), 1);
+    npy::read(&outputs.path().join("probabilities.npy")).unwrap().to_vec().unwrap()
+}
+
+#[test]
+fn compiled_model_is_kept_and_a_forged_one_is_compiled_again() {
+    let openvino = kept(&openvino_library(), &OPENVINO);
+    let plugin = qnn_plugin();
+    let plugin = ["--npu", "qnn:CPU", "--npu-option", "backend_type=htp", "--npu-library", plugin.to_str().unwrap()];
+    let qnn = kept(&onnxruntime_library(), &plugin);
+    assert_eq!(openvino.len(), qnn.len());
+    assert!(openvino.iter().zip(&qnn).all(|(openvino, qnn)| (openvino - qnn).abs() < 0.01));
 }

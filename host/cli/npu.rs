@@ -12,6 +12,9 @@ pub struct Npu {
     /// The plugin library of its provider, where ONNX Runtime's library has it not built in
     #[arg(long)]
     npu_library: Option<PathBuf>,
+    /// An option of its provider, as `key=value`; once for each
+    #[arg(long, value_parser = option)]
+    npu_option: Vec<(String, String)>,
     /// Lengths of an axis that the model leaves open, as `batch=1,8`; once for each
     #[arg(long, value_parser = bucket)]
     bucket: Vec<(String, Lengths)>,
@@ -32,10 +35,16 @@ impl Npu {
             provider: provider.map(str::parse).transpose()?,
             device: device.flatten().map(str::to_owned),
             library: self.npu_library.clone(),
+            options: self.npu_option.iter().cloned().collect(),
             buckets: self.bucket.iter().map(|(name, Lengths(lengths))| (name.clone(), lengths.clone())).collect(),
             ..NpuConfig::default()
         })
     }
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it is key=value")?;
+    Ok((key.into(), value.into()))
 }
 
 fn bucket(text: &str) -> Result<(String, Lengths), String> {

@@ -99,6 +99,12 @@ pub fn openvino_library() -> PathBuf {
     named.unwrap_or_else(|| root().join("target/openvino"))
 }
 
+/// Qualcomm's execution provider.
+pub fn qnn_plugin() -> PathBuf {
+    let named = std::env::var_os("BURST_QNN").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("target/qnn")).join("libonnxruntime_providers_qnn.so")
+}
+
 /// ONNX Runtime on two threads, with the numbers as the model says.
 pub fn onnxruntime() -> Arc<OnnxRuntimeAccelerator> {
     let library = Some(onnxruntime_library());

@@ -50,6 +50,26 @@ impl Session {
     /// Loads a graph as it is.
     pub(super) fn with_options(graph: &Graph, builder: SessionBuilder, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
         let (session, weights) = commit(graph, builder, runtime)?;
+        Self::of(graph, session, weights, runtime)
+    }
+
+    /// Loads what an execution provider compiled of a graph, with its weights.
+    pub(super) fn of_context(
+        context: &[u8],
+        graph: &Graph,
+        mut builder: SessionBuilder,
+        runtime: &Arc<Runtime>,
+    ) -> Result<Self, Fault> {
+        let session = builder.commit_from_memory(context).map_err(fault::of_load)?;
+        Self::of(graph, session, Vec::new(), runtime)
+    }
+
+    fn of(
+        graph: &Graph,
+        session: ort::session::Session,
+        weights: Vec<Value>,
+        runtime: &Arc<Runtime>,
+    ) -> Result<Self, Fault> {
         runtime.note_arena(&session).map_err(fault::of_load)?;
         let signature = signature(graph, &session);
         let names = |ports: &[Port]| ports.iter().map(|port| c_name(&port.name)).collect::<Result<_, _>>();

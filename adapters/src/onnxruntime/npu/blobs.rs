@@ -3,7 +3,13 @@
 
 use burst_host::{mechanisms::cache::Cache, nouns::Digest};
 use prost::Message;
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{self, DirEntry},
+    io,
+    path::Path,
+    time::SystemTime,
+};
 use tempfile::TempDir;
 
 /// Compiled models of one provider, on one device.
@@ -44,10 +50,10 @@ impl Blobs {
         if let Some(entry) = self.cache.get(model, &self.subject) {
             restore(&entry, directory.path())?;
         }
-        let before = names(directory.path())?;
+        let before = files(directory.path())?;
         let compiled = compile(directory.path());
         // Of a model without weights OpenVINO finds nothing again, and writes another file each time.
-        let new: Vec<_> = names(directory.path())?.difference(&before).cloned().collect();
+        let new: Vec<_> = files(directory.path())?.difference(&before).map(|(name, _)| name.clone()).collect();
         if compiled.is_ok() && !new.is_empty() {
             self.cache.put(model, &self.subject, &read(directory.path(), new)?);
         }
@@ -62,10 +68,10 @@ fn restore(entry: &[u8], directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn names(directory: &Path) -> io::Result<BTreeSet<String>> {
-    let names =
-        fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    names.collect()
+/// Names, and when each file was written.
+fn files(directory: &Path) -> io::Result<BTreeSet<(String, SystemTime)>> {
+    let file = |entry: DirEntry| Ok((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.modified()?));
+    fs::read_dir(directory)?.map(|entry| file(entry?)).collect()
 }
 
 fn read(directory: &Path, names: Vec<String>) -> io::Result<Vec<u8>> {
@@ -84,7 +90,7 @@ mod tests {
         let blobs = Blobs::new(&Cache::open(directory.path()).unwrap(), "provider 1".into());
         let model = Digest::of(b"model");
         let compile = |found: &mut Vec<String>, directory: &Path| {
-            found.extend(names(directory).unwrap());
+            found.extend(files(directory).unwrap().into_iter().map(|(name, _)| name));
             fs::write(directory.join("a.blob"), "compiled").map_err(|error| error.to_string())
         };
         let mut found = Vec::new();

@@ -36,7 +36,7 @@ pub use placement::Placed;
 use program::{Compiled, NpuProgram, Shapes};
 use provider::Provider;
 use refusals::Refusals;
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 /// One device of one execution provider.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ impl NpuAccelerator {
         let workers = Workers::start(options.threads);
         let workers = workers.map_err(|fault| NpuError::Library(super::LibraryError::NotStarted(fault.to_string())))?;
         let subject = format!("{} {} {} {:?}", runtime.version, provider.name, provider.device, config.options);
-        let blobs = cache.filter(|_| provider.name == NpuProvider::OpenVino).map(|cache| Blobs::new(cache, subject));
+        let blobs = cache.map(|cache| Blobs::new(cache, subject));
         let device = Arc::new(provider.describe(&runtime));
         let compiler = Compiler { runtime, provider, buckets: Arc::new(Buckets::new(config)), blobs };
         Ok(Self { device, workers: Arc::new(workers), compiler: Arc::new(compiler) })
@@ -129,26 +129,54 @@ impl Compiler {
         let graph = buckets::fixed(graph, &lengths);
         let refusals = Refusals::of(&graph, &values::infer(&graph, &self.runtime)?)?;
         let session = match &self.blobs {
-            None => self.session(&graph, &[]),
+            None => self.session(&graph, &[], &[]),
             Some(blobs) => {
-                let kept = blobs.with(&digest(&graph)?, |directory| {
-                    self.session(&graph, &[("cache_dir", &directory.to_string_lossy())])
-                });
+                let kept = blobs.with(&digest(&graph)?, |directory| self.session_kept_in(directory, &graph));
                 kept.unwrap_or_else(|error| {
                     tracing::warn!(%error, "a model compiled for the NPU is not cached");
-                    self.session(&graph, &[])
+                    self.session(&graph, &[], &[])
                 })
             }
         };
         Ok(Compiled { lengths, session: session?, refusals })
     }
 
-    fn session(&self, graph: &Graph, more: &[(&str, &str)]) -> Result<Session, Fault> {
-        let builder = self.provider.only(more, &self.runtime).map_err(fault::of_load)?;
+    /// A session of what the directory has of the graph; what it lacks is compiled, and written there.
+    fn session_kept_in(&self, directory: &Path, graph: &Graph) -> Result<Session, Fault> {
+        if self.provider.name == NpuProvider::OpenVino {
+            // It can't open the contexts that it writes for its CPU device.
+            return self.session(graph, &[("cache_dir", &directory.to_string_lossy())], &[]);
+        }
+        let file = directory.join("context.onnx");
+        if let Ok(context) = fs::read(&file) {
+            match self.session_of(&context, graph) {
+                Ok(session) => return Ok(session),
+                // Another driver, most likely.
+                Err(reason) => tracing::warn!(%reason, "a model compiled for the NPU is compiled again"),
+            }
+        }
+        let path = file.to_string_lossy();
+        let entries = [("ep.context_enable", "1"), ("ep.context_embed_mode", "1"), ("ep.context_file_path", &*path)];
+        // It is not written over.
+        let _ = fs::remove_file(&file);
+        self.session(graph, &[], &entries)
+    }
+
+    fn session(&self, graph: &Graph, options: &[(&str, &str)], entries: &[(&str, &str)]) -> Result<Session, Fault> {
+        let mut builder = self.provider.only(options, &self.runtime).map_err(fault::of_load)?;
+        for (key, value) in entries {
+            builder = builder.with_config_entry(key, value).map_err(|error| fault::of_load(error.into()))?;
+        }
         Session::with_options(graph, builder, &self.runtime).map_err(|fault| match fault {
             Fault::Unsupported(reason) if reason.contains("assigned to the default CPU EP") => self.left(graph, reason),
             fault => fault,
         })
+    }
+
+    /// A session of what the provider compiled of a graph.
+    fn session_of(&self, context: &[u8], graph: &Graph) -> Result<Session, Fault> {
+        let builder = self.provider.only(&[], &self.runtime).map_err(fault::of_load)?;
+        Session::of_context(context, graph, builder, &self.runtime)
     }
 
     /// The operators that the NPU does not take, by name.
