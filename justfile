@@ -25,7 +25,7 @@ serve *flags: guests (_onnxruntime "optional")
 
 # Every test: units, promises, real clients. A filter runs some: `just test pool`
 test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed") _npus
-    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} BURST_OPENVINO={{ openvino }} BURST_QNN={{ qnn }} cargo test --locked --workspace --features conformance {{ filter }}
+    VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} BURST_OPENVINO={{ openvino }}/onnxruntime/capi BURST_QNN={{ qnn }}/onnxruntime_qnn cargo test --locked --workspace --features conformance {{ filter }}
 
 # Formats, lints and documentation; warnings are errors
 check: _targets
@@ -109,22 +109,22 @@ _onnxruntime need:
 # for one Python; their libraries need none
 _npus: _openvino _qnn
 
-_openvino: (_wheel openvino "libonnxruntime_providers_openvino.so" "onnxruntime-openvino==1.24.1" "manylinux_2_28_x86_64" "libonnxruntime.so.* libonnxruntime_providers_*.so libopenvino.so.2541 libopenvino_intel_cpu_plugin.so libopenvino_onnx_frontend.so.2541 libtbb.so.12 libtbbmalloc.so")
+_openvino: (_wheel openvino "onnxruntime-openvino==1.24.1" "manylinux_2_28_x86_64" "onnxruntime/capi/{libonnxruntime.so.*,libonnxruntime_providers_*.so,libopenvino.so.2541,libopenvino_intel_cpu_plugin.so,libopenvino_onnx_frontend.so.2541,libtbb*}")
 
-_qnn: (_wheel qnn "libonnxruntime_providers_qnn.so" "onnxruntime-qnn==2.7.0" "manylinux_2_35_x86_64" "libonnxruntime_providers_qnn.so libQnnHtp.so libHtpPrepare.so libQnnSystem.so")
+_qnn: (_wheel qnn "onnxruntime-qnn==2.7.0" "manylinux_2_35_x86_64" "onnxruntime_qnn.libs/* onnxruntime_qnn/{libonnxruntime_providers_qnn,libQnnHtp,libHtpPrepare,libQnnSystem}.so")
 
-_wheel to marker package platform files: _clients
+_wheel to package platform files: _clients
     #!/usr/bin/env bash
     set -euo pipefail
-    [ "$(uname -m)" = x86_64 ] && [ ! -e "{{ to }}/{{ marker }}" ] || exit 0
+    [ "$(uname -m)" = x86_64 ] && [ ! -d "{{ to }}" ] || exit 0
     unpacked=$(mktemp -d)
     trap 'rm -rf "$unpacked"' EXIT
     {{ python }} -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 --platform {{ platform }} -d "$unpacked" {{ package }}
-    {{ python }} -m zipfile -e "$unpacked"/*.whl "$unpacked"
-    rm -rf "{{ to }}"
-    mkdir -p "{{ to }}"
-    cd "$(dirname "$(find "$unpacked" -name '{{ marker }}')")"
-    cp {{ files }} "{{ to }}"
+    {{ python }} -m zipfile -e "$unpacked"/*.whl "$unpacked/all"
+    mkdir -p "{{ to }}.part"
+    cd "$unpacked/all"
+    cp -r --parents {{ files }} "{{ to }}.part"
+    mv "{{ to }}.part" "{{ to }}"
 
 # Files of a Debian package, without installing it
 _unpack package to +files:

@@ -96,13 +96,13 @@ pub fn onnxruntime_library() -> PathBuf {
 /// The directory of ONNX Runtime with OpenVINO. A process loads one ONNX Runtime: the tests' own has the plain one.
 pub fn openvino_library() -> PathBuf {
     let named = std::env::var_os("BURST_OPENVINO").map(PathBuf::from);
-    named.unwrap_or_else(|| root().join("target/openvino"))
+    named.unwrap_or_else(|| root().join("target/openvino/onnxruntime/capi"))
 }
 
 /// Qualcomm's execution provider.
 pub fn qnn_plugin() -> PathBuf {
     let named = std::env::var_os("BURST_QNN").map(PathBuf::from);
-    named.unwrap_or_else(|| root().join("target/qnn")).join("libonnxruntime_providers_qnn.so")
+    named.unwrap_or_else(|| root().join("target/qnn/onnxruntime_qnn")).join("libonnxruntime_providers_qnn.so")
 }
 
 /// ONNX Runtime on two threads, with the numbers as the model says.

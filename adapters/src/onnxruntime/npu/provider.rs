@@ -255,7 +255,9 @@ fn load_plugin(provider: NpuProvider, library: &Path, runtime: &Runtime) -> Resu
     if plugins.iter().any(|loaded| loaded == library) {
         return Ok(());
     }
-    let loaded = runtime.environment.register_ep_library(canonical(provider), library);
+    // ONNX Runtime looks for a relative one beside its own library.
+    let whole = std::path::absolute(library).unwrap_or_else(|_| library.into());
+    let loaded = runtime.environment.register_ep_library(canonical(provider), whole);
     loaded.map_err(|error| NpuError::Plugin {
         provider,
         library: library.display().to_string(),
