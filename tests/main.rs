@@ -13,6 +13,7 @@ mod frames;
 mod hostile;
 mod isolation;
 mod limits;
+mod mixed;
 mod models;
 mod nodes;
 #[cfg(target_arch = "x86_64")]

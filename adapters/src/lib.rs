@@ -13,6 +13,7 @@ pub mod frames;
 pub mod gpu;
 pub mod keys;
 pub mod memory;
+pub mod mixed;
 pub mod onnx;
 #[cfg(feature = "onnxruntime")]
 pub mod onnxruntime;

@@ -2,7 +2,7 @@
 
 use burst_host::nouns::{
     Manifest, NodeName,
-    manifest::{AcceleratorChoice, Fallback},
+    manifest::{AcceleratorChoice, Fallback, MixedChoice},
 };
 use figment::{
     Figment,
@@ -96,6 +96,11 @@ struct Wrong {
 /// Reads the word of a flag.
 pub fn accelerator(word: &str) -> Result<AcceleratorChoice, String> {
     serde_json::from_value(word.into()).map_err(|_| "one of auto, cpu, gpu, onnxruntime, npu".into())
+}
+
+/// Reads the word of a flag.
+pub fn mixed(word: &str) -> Result<MixedChoice, String> {
+    serde_json::from_value(word.into()).map_err(|_| "gpu, onnxruntime, cpu or npu".into())
 }
 
 /// Reads the word of a flag.

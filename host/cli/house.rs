@@ -1,7 +1,7 @@
 //! Names every adapter once and wires it to a port.
 
 use super::{cluster, config::Loaded};
-use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, onnx::Onnx, registry::Directory};
+use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, mixed::Mixed, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
         deploy::{Deployer, capacity, leases},
@@ -11,7 +11,7 @@ use burst_host::{
     mechanisms::{cache::Cache, sandbox::Sandbox},
     nouns::{
         Ledger, Manifest,
-        manifest::{self, AcceleratorChoice, Cluster, Fallback},
+        manifest::{self, AcceleratorChoice, Cluster, Fallback, MixedChoice},
     },
     ports::{Accelerator, Memory},
 };
@@ -37,7 +37,7 @@ pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<A
         AcceleratorChoice::Auto => automatic(manifest, cache).await?,
         AcceleratorChoice::Npu => npu(manifest, cache)?,
     };
-    with_fallbacks(first, manifest)
+    with_others(with_fallbacks(first, manifest)?, manifest, cache).await
 }
 
 /// A hardware GPU, else ONNX Runtime where its library is, else tract. A driver that computes on the CPU is slower than
@@ -147,6 +147,24 @@ fn with_fallbacks(first: Arc<dyn Accelerator>, manifest: &Manifest) -> Result<Ar
         };
         Ok(Arc::new(fallback::Fallback { first, second }) as Arc<dyn Accelerator>)
     })
+}
+
+/// The first one, and beside it those that may compute fragments of cut models.
+async fn with_others(
+    first: Arc<dyn Accelerator>,
+    manifest: &Manifest,
+    cache: Option<&Cache>,
+) -> Result<Arc<dyn Accelerator>> {
+    let mut others: Vec<Arc<dyn Accelerator>> = Vec::new();
+    for other in &manifest.mixed {
+        others.push(match other {
+            MixedChoice::Gpu => gpu(manifest, manifest.device.as_deref(), cache).await?,
+            MixedChoice::OnnxRuntime => onnxruntime(manifest)?,
+            MixedChoice::Cpu => Arc::new(cpu()?),
+            MixedChoice::Npu => npu(manifest, cache)?,
+        });
+    }
+    Ok(if others.is_empty() { first } else { Arc::new(Mixed::new(first, others)) })
 }
 
 fn cpu() -> Result<CpuAccelerator> {

@@ -69,7 +69,7 @@ impl Measure {
                 inputs.push(models.accelerator.upload(value).await.into_diagnostic()?);
             }
             let window = Duration::from_millis(self.fragment_ms.get());
-            let timed = measure(&*program, inputs, self.runs, window).await;
+            let timed = measure(&*program, &*models.accelerator, inputs, self.runs, window).await;
             let (times, outputs) = timed.into_diagnostic().wrap_err_with(|| fragment.name.clone())?;
             println!("{:<18} {:>10.1} µs, {} runs", fragment.name, times.compute_us, times.runs);
             measured.push(times);

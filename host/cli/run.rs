@@ -16,7 +16,7 @@ use burst_host::{
     },
     nouns::{
         Manifest, Tensor,
-        manifest::{AcceleratorChoice, Fallback, Fallbacks, Guest, PoolConfig},
+        manifest::{AcceleratorChoice, Fallback, Fallbacks, Guest, MixedChoice, PoolConfig},
     },
     ports::Program,
 };
@@ -54,6 +54,9 @@ pub struct Run {
     /// What computes a model that the accelerator lacks an operator of: onnxruntime, cpu or both, the first one first
     #[arg(long, value_parser = config::fallback, value_delimiter = ',')]
     fallback: Vec<Fallback>,
+    /// What else may compute fragments of a cut model, where it is quicker: gpu, onnxruntime, cpu, npu or several
+    #[arg(long, value_parser = config::mixed, value_delimiter = ',')]
+    mixed: Vec<MixedChoice>,
     /// What it may hold in memory: 256MiB, 1GiB; of a larger cut model, fragments are read from disk for each run
     #[arg(long)]
     memory_max: Option<Size>,
@@ -74,6 +77,7 @@ impl Run {
         if !self.file.is_dir() && self.joining.cluster()?.is_some() {
             bail!(help = "`burst split` cuts a model", "a cluster runs cut models only, which are directories");
         }
+        self.may_be_mixed()?;
         let answer = match self.file.extension().and_then(|extension| extension.to_str()) {
             Some("onnx") => self.model(inputs).await?,
             Some("wasm") if self.decode.tokens.is_some() => bail!("--tokens goes on with a model, not with a guest"),
@@ -90,6 +94,18 @@ impl Run {
         match answer.device {
             Some(device) => println!("computed by {device}"),
             None => println!("computed by the guest alone"),
+        }
+        Ok(())
+    }
+
+    /// A flag that would change nothing is refused.
+    fn may_be_mixed(&self) -> Result<()> {
+        let whole = self.file.extension().is_some_and(|extension| extension == "onnx") && !self.file.is_dir();
+        if !self.mixed.is_empty() && whole {
+            bail!(help = "`burst split` cuts a model", "--mixed is for cut models, which are directories");
+        }
+        if !self.mixed.is_empty() && self.joining.cluster()?.is_some() {
+            bail!("--mixed is for this box, but the nodes of a cluster compute the fragments");
         }
         Ok(())
     }
@@ -139,6 +155,7 @@ impl Run {
             },
         };
         let (_, program) = loaded.wrap_err_with(|| format!("the model `{}`", self.file.display()))?;
+        program.parts().iter().for_each(|part| println!("{part}"));
         Ok((models, program, rounds))
     }
 
@@ -159,6 +176,7 @@ impl Run {
             npu: self.npu.config().map_err(|why| miette!("{why}"))?,
             device: self.device.clone(),
             fallback: Fallbacks(self.fallback.clone()),
+            mixed: self.mixed.clone(),
             memory_max_bytes: self.memory_max.and_then(|Size(bytes)| NonZeroU64::new(bytes)),
             ..Manifest::default()
         })

@@ -1,6 +1,7 @@
 //! A house in this process, and `burst` as a process.
 
 mod burst;
+pub mod choosy;
 pub mod cluster;
 pub mod far;
 pub mod fleet;

@@ -64,7 +64,7 @@ impl Models {
             return Ok((digest, program));
         }
         let program: Arc<dyn Program> = Arc::new(match self.room_bytes() {
-            None => self.resident(directory, &plan, accelerator).await?,
+            None => self.in_memory(directory, &plan, accelerator).await?,
             Some(room_bytes) => {
                 let sheets = self.sheets(directory, &plan).await?;
                 let share = Share {
@@ -74,7 +74,7 @@ impl Models {
                     device_bytes: accelerator.room_bytes(),
                 };
                 match share.fits() {
-                    true => self.resident(directory, &plan, accelerator).await?,
+                    true => self.in_memory(directory, &plan, accelerator).await?,
                     false => self.paged(&plan, sheets.into(), share, accelerator).await?,
                 }
             }
@@ -84,6 +84,19 @@ impl Models {
     }
 
     /// A cut model with all of its fragments in memory.
+    async fn in_memory(
+        &self,
+        directory: &str,
+        plan: &Plan,
+        accelerator: &Arc<dyn Accelerator>,
+    ) -> Result<Pipeline, LoadError> {
+        match accelerator.beside() {
+            others if others.is_empty() => self.resident(directory, plan, accelerator).await,
+            others => self.mixed(directory, plan, accelerator, others).await,
+        }
+    }
+
+    /// The same on one accelerator.
     async fn resident(
         &self,
         directory: &str,
@@ -107,6 +120,13 @@ impl Models {
         accelerator: &Arc<dyn Accelerator>,
     ) -> Result<Pipeline, LoadError> {
         share.passes()?;
+        if !accelerator.beside().is_empty() {
+            tracing::warn!(
+                model = plan.model,
+                device = %accelerator.describe(),
+                "larger than memory: all of its fragments are computed on the first accelerator, whatever may be mixed"
+            );
+        }
         let (registry, format) = (self.registry.clone(), self.format.clone());
         let loader = Arc::new(Loader { registry, format, accelerator: accelerator.clone() });
         if accelerator.held_bytes().is_some() {
@@ -155,7 +175,7 @@ impl Models {
 }
 
 /// Says which fragment it is.
-fn named(fragment: &Fragment) -> impl FnOnce(LoadError) -> LoadError {
+pub(super) fn named(fragment: &Fragment) -> impl FnOnce(LoadError) -> LoadError {
     let name = fragment.name.clone();
     |source| LoadError::Fragment { name, source: Box::new(source) }
 }

@@ -317,7 +317,7 @@ impl Member {
                 let value = values.get(&port.name).cloned().map_or_else(|| port.zeros(|_| 1), Ok)?;
                 inputs.push(self.models.accelerator.upload(value).await?);
             }
-            let (measured, outputs) = measure(&*program, inputs, RUNS, WINDOW).await?;
+            let (measured, outputs) = measure(&*program, &*self.models.accelerator, inputs, RUNS, WINDOW).await?;
             compute_us.push(measured.compute_us);
             values.extend(signature.outputs.iter().map(|port| port.name.clone()).zip(outputs));
             signatures.push(signature);

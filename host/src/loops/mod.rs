@@ -4,6 +4,7 @@ mod cut;
 pub mod deploy;
 pub mod gather;
 pub mod member;
+mod mixed;
 pub mod models;
 pub mod rollout;
 pub mod serve;

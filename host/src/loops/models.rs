@@ -5,7 +5,8 @@ use crate::{
     mechanisms::paging::{PagingError, Share, Short},
     nouns::{Digest, Fault, Fragment, Graph, Ledger, PlanError},
     ports::{
-        Accelerator, Artefact, Blobs, FabricError, Memory, ModelError, ModelFormat, Program, Registry, RegistryError,
+        Accelerator, Artefact, Blobs, Device, FabricError, Memory, ModelError, ModelFormat, Program, Registry,
+        RegistryError, Trial,
     },
 };
 use std::{
@@ -54,10 +55,18 @@ pub enum LoadError {
     Paging(#[from] PagingError),
     #[error("fragment `{name}`: {source}")]
     Fragment { name: String, source: Box<LoadError> },
+    #[error("no accelerator computes it{}", told(.0))]
+    Nowhere(Vec<Trial>),
+    #[error("the accelerator {device}, which may compute fragments of the model: {fault}")]
+    Accelerator { device: Box<Device>, fault: Fault },
     #[error(transparent)]
     Load(#[from] Fault),
     #[error("its place in the cluster: {0}")]
     Cluster(#[from] FabricError),
+}
+
+fn told(trials: &[Trial]) -> String {
+    trials.iter().map(|trial| format!("; {trial}")).collect()
 }
 
 impl Models {

@@ -2,7 +2,7 @@
 
 use crate::{
     nouns::{Fault, Measured, Tensor},
-    ports::Program,
+    ports::{Accelerator, Program},
 };
 use std::{
     num::NonZeroUsize,
@@ -14,9 +14,11 @@ const WARM_UPS: usize = 3;
 /// For one run.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// Runs a program again and again, at most so often and not much longer than `window`; its last outputs come along.
+/// Runs a program again and again, at most so often and not much longer than `window`; its last outputs come along. A
+/// run has ended when its smallest output can be read: a device may go on computing after the call.
 pub async fn measure(
     program: &dyn Program,
+    accelerator: &dyn Accelerator,
     inputs: Vec<Tensor>,
     runs: NonZeroUsize,
     window: Duration,
@@ -27,6 +29,9 @@ pub async fn measure(
     for run in 0..WARM_UPS + runs.get() {
         let started = Instant::now();
         outputs = program.run(inputs.clone(), started + DEADLINE).await?;
+        if let Some(smallest) = outputs.iter().min_by_key(|output| output.spec().shape.elements()) {
+            accelerator.download(smallest).await?;
+        }
         if run >= WARM_UPS || started >= until {
             times.push(started.elapsed().as_secs_f64() * 1e6);
         }

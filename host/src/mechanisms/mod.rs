@@ -11,6 +11,7 @@ pub mod feed;
 pub mod imports;
 pub mod live;
 pub mod measure;
+pub mod mixed;
 pub mod paging;
 pub mod pipeline;
 pub mod place;

@@ -1,14 +1,18 @@
 //! Fragments one after the other, as one program.
 
-use super::paging::{Loaded, Rest};
+use super::{
+    mixed::{Mix, Values},
+    paging::{Loaded, Rest},
+};
 use crate::{
     nouns::{Account, Fault, Plan, PlanError, Port, Signature, Tensor},
-    ports::{Device, Program},
+    ports::{Device, Part, Program},
 };
 use async_trait::async_trait;
 use std::{collections::HashMap, sync::Arc, time::Instant};
+use tokio::time::timeout_at;
 
-/// A cut model. What crosses a cut stays where the fragments compute.
+/// A cut model. What crosses a cut stays where the fragments compute; between two accelerators it is moved.
 pub struct Pipeline {
     signature: Signature,
     device: Device,
@@ -16,6 +20,8 @@ pub struct Pipeline {
     programs: Vec<Arc<dyn Program>>,
     /// The others.
     rest: Option<Arc<Rest>>,
+    /// Where the fragments are computed, if not all on one accelerator.
+    mix: Option<Mix>,
     /// Who has what the rest yields; the programs know it of their own.
     account: Option<Account>,
     stages: Arc<[Stage]>,
@@ -26,6 +32,8 @@ pub struct Pipeline {
 }
 
 struct Stage {
+    /// The fragment's.
+    name: String,
     signature: Signature,
     /// Values, in the order of the program.
     inputs: Vec<usize>,
@@ -68,7 +76,7 @@ impl Pipeline {
             let named = |port: &Port| fragment.outputs.iter().find(|name| **name == port.name).ok_or_else(values);
             let yielded: Vec<_> = signature.outputs.iter().map(named).collect::<Result<_, _>>()?;
             let outputs = yielded.into_iter().map(|name| number(&mut names, name)).collect();
-            stages.push(Stage { signature, inputs, outputs, spent: Vec::new() });
+            stages.push(Stage { name: fragment.name.clone(), signature, inputs, outputs, spent: Vec::new() });
         }
         let output = |name: &String| {
             let undefined = || PlanError::Undefined { value: name.clone(), user: "the outputs".into() };
@@ -79,7 +87,13 @@ impl Pipeline {
         let signatures: Vec<_> = stages.iter().map(|stage| stage.signature.clone()).collect();
         let (signature, values) = (Self::signature(plan, &signatures), names.len());
         let (rest, stages) = (rest.map(Arc::new), stages.into());
-        Ok(Self { signature, device, programs, rest, account: None, stages, outputs, values })
+        Ok(Self { signature, device, programs, rest, mix: None, account: None, stages, outputs, values })
+    }
+
+    /// The same with fragments on several accelerators. Outputs that the first one did not yield are in host memory.
+    pub fn over(self, mix: Mix) -> Self {
+        let devices: Vec<_> = self.programs.iter().map(|program| program.device().clone()).collect();
+        Self { device: Device::joined(&devices).unwrap_or(self.device), mix: Some(mix), ..self }
     }
 
     /// The ports of a whole model, as its fragments have them. An input that no fragment reads takes anything.
@@ -111,6 +125,7 @@ impl Program for Pipeline {
             device: self.device.clone(),
             programs: programs.collect(),
             rest: self.rest.clone(),
+            mix: self.mix.as_ref().map(|mix| mix.for_account(account)),
             account: Some(account.clone()),
             stages: self.stages.clone(),
             outputs: self.outputs.clone(),
@@ -122,40 +137,89 @@ impl Program for Pipeline {
         self.programs.iter().map(|program| program.held_bytes()).sum()
     }
 
+    fn parts(&self) -> &[Part] {
+        self.mix.as_ref().map_or(&[], Mix::parts)
+    }
+
     async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+        Ok(self.run_told(inputs, deadline).await?.0)
+    }
+
+    async fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
         self.signature.fits(&inputs)?;
-        let mut values: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
-        values.resize(self.values, None);
+        let mut values = Values::new(self.mix.as_ref(), inputs, self.values);
+        let mut devices = Vec::new();
         // It reads while the first ones compute.
         let mut belt = match &self.rest {
             Some(rest) => Some(rest.begin(deadline).await?),
             None => None,
         };
         for (index, stage) in self.stages.iter().enumerate() {
-            let given = stage.inputs.iter().map(|&value| taken(&values, value)).collect::<Result<_, _>>()?;
-            let yielded = match (self.programs.get(index), &mut belt) {
-                (Some(program), _) => program.run(given, deadline).await?,
-                (None, Some(belt)) => self.pass(belt.next(deadline).await?, given, deadline).await?,
+            let accelerator = self.mix.as_ref().map_or(0, |mix| mix.chosen(index));
+            let mut given = Vec::with_capacity(stage.inputs.len());
+            for &value in &stage.inputs {
+                let moved = in_time(deadline, values.on(value, accelerator)).await;
+                given.push(moved.map_err(|fault| self.about(value, fault))?);
+            }
+            let computed = match (self.programs.get(index), &mut belt) {
+                (Some(program), _) => program.run_told(given, deadline).await,
+                (None, Some(belt)) => match belt.next(deadline).await {
+                    Ok(loaded) => self.pass(loaded, given, deadline).await,
+                    Err(fault) => Err(fault),
+                },
                 (None, None) => return Err(Fault::Invalid("a fragment of the model is missing".into())),
             };
-            for (&value, tensor) in stage.outputs.iter().zip(yielded) {
-                values[value] = Some(tensor);
+            let (yielded, device) = computed.map_err(|fault| stage.named(fault))?;
+            if !devices.contains(&device) {
+                devices.push(device);
             }
-            stage.spent.iter().for_each(|&value| values[value] = None);
+            for (&value, tensor) in stage.outputs.iter().zip(yielded) {
+                values.put(value, tensor, accelerator);
+            }
+            stage.spent.iter().for_each(|&value| values.drop(value));
         }
-        self.outputs.iter().map(|&value| taken(&values, value)).collect()
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        for &value in &self.outputs {
+            let moved = in_time(deadline, values.given_back(value)).await;
+            outputs.push(moved.map_err(|fault| self.about(value, fault))?);
+        }
+        Ok((outputs, Device::joined(&devices).unwrap_or_else(|| self.device.clone())))
     }
 }
 
 impl Pipeline {
     /// Runs a fragment that is gone afterwards.
-    async fn pass(&self, loaded: Loaded, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
+    async fn pass(
+        &self,
+        loaded: Loaded,
+        inputs: Vec<Tensor>,
+        deadline: Instant,
+    ) -> Result<(Vec<Tensor>, Device), Fault> {
         let program = match &self.account {
             Some(account) => loaded.program.clone().for_account(account),
             None => loaded.program.clone(),
         };
-        program.run(inputs, deadline).await
+        program.run_told(inputs, deadline).await
     }
+
+    /// Names the fragment that yielded a value: what it found wrong is known when the value is read.
+    fn about(&self, value: usize, fault: Fault) -> Fault {
+        match self.stages.iter().find(|stage| stage.outputs.contains(&value)) {
+            Some(stage) => stage.named(fault),
+            None => fault,
+        }
+    }
+}
+
+impl Stage {
+    fn named(&self, fault: Fault) -> Fault {
+        fault.within(&format!("fragment `{}`", self.name))
+    }
+}
+
+/// Moving a value waits for whatever computes it.
+async fn in_time<T>(deadline: Instant, moved: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout_at(deadline.into(), moved).await.unwrap_or(Err(Fault::TimedOut))
 }
 
 /// The number of a value, a new one where it has none. The plan was held to names that are unique.
@@ -166,11 +230,6 @@ fn number<'a>(names: &mut HashMap<&'a str, usize>, name: &'a str) -> usize {
 
 fn same(ports: &[Port], names: &[String]) -> bool {
     ports.len() == names.len() && ports.iter().all(|port| names.contains(&port.name))
-}
-
-fn taken(values: &[Option<Tensor>], value: usize) -> Result<Tensor, Fault> {
-    let missing = || Fault::Invalid("a fragment yields fewer values than it says".into());
-    values.get(value).cloned().flatten().ok_or_else(missing)
 }
 
 /// Tells each stage which values it is the last to use.

@@ -27,3 +27,16 @@ pub enum Fault {
     #[error("the device was lost")]
     DeviceLost,
 }
+
+impl Fault {
+    /// The same, and which part of a model it is about, where there is a text to say so.
+    pub fn within(self, part: &str) -> Self {
+        let told = |text| format!("{part}: {text}");
+        match self {
+            Self::Invalid(text) => Self::Invalid(told(text)),
+            Self::Unsupported(text) => Self::Unsupported(told(text)),
+            Self::TooLarge(text) => Self::TooLarge(told(text)),
+            fault @ (Self::NotFound(_) | Self::OutOfMemory | Self::TimedOut | Self::DeviceLost) => fault,
+        }
+    }
+}

@@ -2,11 +2,13 @@
 
 mod accelerator;
 mod cluster;
+mod mixed;
 mod npu;
 
 use super::{Element, Extent, Port, VocabularyEntry};
 pub use accelerator::{AcceleratorChoice, Fallback, Fallbacks, Math, OnnxRuntimeConfig};
 pub use cluster::{Cluster, Papers};
+pub use mixed::MixedChoice;
 pub use npu::{NpuConfig, NpuProvider};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ pub struct Manifest {
     pub server: Server,
     /// What computes every graph.
     pub accelerator: AcceleratorChoice,
-    /// A part of the GPU's name or driver, where `accelerator` is `gpu`. A driver that computes on the CPU is taken only
+    /// A part of the GPU's name or driver, where `accelerator` is `gpu` or `mixed` names one. A driver that computes on the CPU is taken only
     /// by its name.
     pub device: Option<String>,
     /// What the process may hold in memory. The limit of its control group when left out, else what the machine has. Of a
@@ -36,6 +38,10 @@ pub struct Manifest {
     /// What computes the models that the accelerator lacks an operator of, or a list, the first one first; such a model
     /// is refused when left out.
     pub fallback: Fallbacks,
+    /// Other accelerators of this box that may compute fragments of cut models: each fragment is measured on all of them
+    /// when its model is loaded, and computed where one run of the model takes the least time. Everything is computed on
+    /// the accelerator alone when left out, and where a model is larger than memory.
+    pub mixed: Vec<MixedChoice>,
     /// How ONNX Runtime is loaded.
     pub onnxruntime: OnnxRuntimeConfig,
     /// Which NPU computes, where `accelerator` is `npu`.
@@ -326,6 +332,10 @@ impl Manifest {
                 require(known, &["guests", name, "cameras"], || format!("there is no camera `{camera}`"))?;
             }
         }
+        // The nodes of a cluster measure fragments on one accelerator each.
+        require(self.mixed.is_empty() || self.cluster.is_none(), &["mixed"], || {
+            "a node of a cluster computes all of its fragments on `accelerator`: leave out `mixed`".into()
+        })?;
         self.check_leases()
     }
 

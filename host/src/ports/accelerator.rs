@@ -1,8 +1,9 @@
 //! What computes graphs: a CPU, a GPU, an NPU, a process elsewhere.
 
+use super::Part;
 use crate::nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View};
 use async_trait::async_trait;
-use std::{fmt, sync::Arc, time::Instant};
+use std::{collections::HashSet, fmt, sync::Arc, time::Instant};
 
 /// What kind of silicon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -23,6 +24,29 @@ pub struct Device {
     pub driver: String,
     /// Memory for tensors and weights; `None` when the driver does not say.
     pub memory_bytes: Option<u64>,
+}
+
+impl Device {
+    /// Several devices that computed one answer, as one: the kind is the first one's.
+    pub fn joined(devices: &[Self]) -> Option<Self> {
+        let (first, others) = devices.split_first()?;
+        let mut joined = first.clone();
+        let (mut names, mut drivers) = (vec![&first.name], vec![&first.driver]);
+        for other in others.iter().filter(|other| *other != first) {
+            joined.memory_bytes = None;
+            names.push(&other.name);
+            drivers.push(&other.driver);
+        }
+        (joined.name, joined.driver) = (listed(names), listed(drivers));
+        Some(joined)
+    }
+}
+
+/// Each word once.
+fn listed(mut words: Vec<&String>) -> String {
+    let mut seen = HashSet::new();
+    words.retain(|word| seen.insert(*word));
+    words.into_iter().map(String::as_str).collect::<Vec<_>>().join(" + ")
 }
 
 impl fmt::Display for Device {
@@ -54,6 +78,12 @@ pub trait Accelerator: Send + Sync {
     /// What its holder may still put on it; `None` where it is the host's memory that it takes.
     fn room_bytes(&self) -> Option<u64> {
         None
+    }
+
+    /// Other accelerators of this box that may compute fragments of cut models, on the same account; none unless the
+    /// manifest names them.
+    fn beside(&self) -> Vec<Arc<dyn Accelerator>> {
+        Vec::new()
     }
 
     /// Moves a host tensor to where graphs read it best.
@@ -93,6 +123,11 @@ pub trait Program: Send + Sync {
 
     /// Until it is.
     async fn ready(&self) {}
+
+    /// Which accelerator computes which fragment, where there was a choice.
+    fn parts(&self) -> &[Part] {
+        &[]
+    }
 
     /// A run of steps of its own, where its states are better kept elsewhere than with who runs it.
     fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {

@@ -4,6 +4,7 @@ mod accelerator;
 mod fabric;
 mod memory;
 mod model;
+mod part;
 mod registry;
 mod sink;
 mod source;
@@ -16,6 +17,7 @@ pub use fabric::{
 };
 pub use memory::Memory;
 pub use model::{Blobs, ModelError, ModelFormat};
+pub use part::{Part, Trial};
 pub use registry::{Artefact, Registry, RegistryError, Revision};
 pub use sink::{Sink, SinkError};
 pub use source::{FrameSource, SourceError};
