@@ -165,6 +165,9 @@ _peers bench: _clients
     case {{ bench }} in
     host | burst)
         command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
+        packaged="silero_vad5 ppocr6_rec magika nudenet ddddocr_common"
+        {{ python }} tests/zoo/zoo.py $packaged
+        for model in $packaged; do {{ python }} tests/bench/models.py --only $model; done
         [ -x target/peers/bin/wasmtime ] || cargo install --locked wasmtime-cli@48.0.8 --no-default-features --features {{ peer_features }} --root target/peers --target-dir target/peers/build
         ;;
     cluster)
