@@ -1,5 +1,6 @@
 //! The conformance suite, and what only this accelerator promises.
 
+mod extremes;
 mod numbers;
 
 use super::CpuAccelerator;
