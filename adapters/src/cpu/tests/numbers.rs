@@ -32,7 +32,7 @@ pub(super) fn halves(values: &[f32]) -> Tensor {
 }
 
 /// `kind` on `x`: what is asked for is computed when it runs, and when it is loaded.
-pub(super) async fn check<const N: usize>(
+async fn check<const N: usize>(
     kind: &str,
     opset: i64,
     attributes: [(&str, Attribute); N],
