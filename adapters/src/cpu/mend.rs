@@ -1,7 +1,7 @@
 //! Puts other operators in the place of those whose numbers tract gets wrong.
 
 use super::{
-    ops::{exact_sigmoid, exact_tanh, extents},
+    ops::{self, exact_root, exact_sigmoid, exact_tanh, extents},
     translate::kind,
 };
 use tract_onnx::tract_core::{
@@ -10,10 +10,11 @@ use tract_onnx::tract_core::{
     ops::{
         binary::TypedBinOp,
         cast::{Cast, cast, wire_cast},
+        cnn::MaxPool,
         element_wise::ElementWiseOp,
         fft::Fft,
-        logic::{IfThenElse, Iff, comp_ne},
-        math::{ShiftLeft, ShiftRight, Tanh},
+        logic::IfThenElse,
+        math::{Pow, ShiftLeft, ShiftRight, Tanh},
         nn::{Reduce, Reducer, Sigmoid},
         scan::Scan,
     },
@@ -26,6 +27,7 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
         long(model, id)?;
         shift(model.node_mut(id));
         gate(model.node_mut(id));
+        replace(model, id)?;
         if let Some(scan) = model.node_mut(id).op_as_mut::<Scan>() {
             mend(&mut scan.body)?;
         }
@@ -33,7 +35,7 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
             mend(&mut branches.then_body)?;
             mend(&mut branches.else_body)?;
         }
-        for patch in [widen, extreme] {
+        for patch in [widen, root] {
             if let Some(patch) = patch(model, model.node(id))? {
                 patch.apply(model)?;
             }
@@ -105,34 +107,43 @@ fn widen(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelP
     Ok(Some(patch))
 }
 
-/// The largest of nothing but -∞ is -∞, where tract says the lowest finite number; the smallest likewise. Of truths it
+/// Pools, reductions and scatters of what is largest or smallest, from which tract drops what is no number. Of truths it
 /// knows neither.
-fn extreme(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
-    let Some(reduce) = node.op_as::<Reduce>() else { return Ok(None) };
-    // Other operators are made of these too, and rest on how tract does it.
-    let (infinity, of_truths) = match (reduce.reducer, kind(&node.name)) {
-        (Reducer::Max, Some("ReduceMax")) => (f64::NEG_INFINITY, Reducer::Any),
-        (Reducer::Min, Some("ReduceMin")) => (f64::INFINITY, Reducer::All),
-        _ => return Ok(None),
+fn replace(model: &mut TypedModel, id: usize) -> TractResult<()> {
+    let node = model.node(id);
+    let Some(&input) = node.inputs.first() else { return Ok(()) };
+    let of = model.outlet_fact(input)?.datum_type;
+    let op = if let Some(reduce) = node.op_as::<Reduce>() {
+        // Other operators are made of these too, and rest on how tract does it.
+        match (reduce.reducer, kind(&node.name)) {
+            (Reducer::Max | Reducer::Min, Some("ReduceMax" | "ReduceMin")) if of == DatumType::Bool => {
+                let reducer = if reduce.reducer == Reducer::Max { Reducer::Any } else { Reducer::All };
+                Some(Box::new(Reduce { reducer, ..reduce.clone() }) as Box<dyn TypedOp>)
+            }
+            (_, Some("ArgMax" | "ArgMin" | "GlobalMaxPool" | "ReduceMax" | "ReduceMin")) => ops::extreme(reduce, of),
+            _ => None,
+        }
+    } else if let Some(pool) = node.op_as::<MaxPool>() {
+        ops::max_pool(pool, of)
+    } else {
+        ops::scatter(node.op.as_ref(), of)
     };
-    let fact = model.outlet_fact(node.inputs[0])?;
-    if fact.datum_type == DatumType::Bool {
-        let op = Reduce { reducer: of_truths, ..reduce.clone() };
-        return TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some);
+    if let Some(op) = op {
+        model.node_mut(id).op = op;
     }
-    if !fact.datum_type.is_float() {
+    Ok(())
+}
+
+/// tract takes the root for a power of a half: they differ at -∞.
+fn root(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+    if node.op_as::<TypedBinOp>().is_none_or(|op| !op.0.is::<Pow>()) {
         return Ok(None);
     }
-    let infinity = tensor0(infinity).cast_to_dt(fact.datum_type)?.into_owned().broadcast_into_rank(fact.rank())?;
-    let any = Reduce { reducer: Reducer::Any, ..reduce.clone() };
-    let name = |part: &str| format!("{}.{part}", node.name);
-    let mut patch = TypedModelPatch::default();
-    let input = patch.tap_model(model, node.inputs[0])?;
-    let infinity = patch.add_const(name("infinity"), infinity)?;
-    let others = patch.wire_node(name("others"), TypedBinOp(comp_ne(), None), &[input, infinity])?;
-    let some = patch.wire_node(name("some"), any, &others)?[0];
-    let finite = patch.wire_node(name("finite"), reduce.clone(), &[input])?[0];
-    let output = patch.wire_node(name("extreme"), Iff, &[some, finite, infinity])?;
-    patch.shunt_outside(model, node.id.into(), output[0])?;
-    Ok(Some(patch))
+    let (base, exponent) = (model.outlet_fact(node.inputs[0])?, model.outlet_fact(node.inputs[1])?);
+    let exponent = exponent.uniform.as_ref().filter(|_| base.datum_type.is_float());
+    let halved = exponent.map(|exponent| exponent.cast_to_scalar::<f64>()).transpose()? == Some(0.5);
+    if !halved || base.shape != node.outputs[0].fact.shape {
+        return Ok(None);
+    }
+    TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], exact_root()).map(Some)
 }

@@ -151,7 +151,7 @@ fn dynamic_outputs(model: &InferenceModel, signature: &Signature) -> Result<(Vec
     }
     // Some graphs compute with extents in ways that symbols can't follow.
     if let Ok(symbolic) = guarded(|| symbolic(model, &signature.inputs)) {
-        return Ok((symbolic.outputs(declared), true));
+        return Ok((open_where_branches_differ(model, signature, symbolic.outputs(declared)), true));
     }
     let mut faults = Vec::new();
     for shapes in PROBES.iter().filter_map(|probe| shapes(&signature.inputs, Some(*probe))) {
@@ -162,6 +162,21 @@ fn dynamic_outputs(model: &InferenceModel, signature: &Signature) -> Result<(Vec
     }
     let first = faults.swap_remove(0);
     if faults.iter().all(|fault| *fault == first) { Err(first) } else { Ok((declared.clone(), false)) }
+}
+
+/// With symbols a condition that extents decide is taken for false: what is of another rank where it is true has an open
+/// one.
+fn open_where_branches_differ(model: &InferenceModel, signature: &Signature, mut ports: Vec<Port>) -> Vec<Port> {
+    let branches = model.nodes().iter().any(|node| translate::kind(&node.name) == Some("If"));
+    let Some(shapes) = shapes(&signature.inputs, Some(PROBES[0])).filter(|_| branches) else { return ports };
+    let Ok(least) = guarded(|| concrete(model, &signature.inputs, &shapes)) else { return ports };
+    for (port, other) in ports.iter_mut().zip(outputs(&least, &signature.outputs, &HashMap::new())) {
+        let rank = |port: &Port| port.shape.as_ref().map(Vec::len);
+        if rank(port) != rank(&other) {
+            port.shape = None;
+        }
+    }
+    ports
 }
 
 fn optimised(model: TypedModel) -> Result<Plan, Fault> {

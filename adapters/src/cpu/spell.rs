@@ -6,6 +6,8 @@ mod einsum;
 mod loss;
 mod optional;
 mod pointwise;
+mod recurrent;
+mod slices;
 
 use super::translate::MARK;
 use burst_host::nouns::{Attribute, Element, Extent, Graph, Op, Port, Tensor};
@@ -19,16 +21,27 @@ const OPS: &[(&str, &str, i64, Spell)] = &[
     ("", "CausalConvWithState", 18, causal::convolve),
     ("", "Celu", 12, pointwise::celu),
     ("", "Einsum", 12, einsum::scalar),
+    ("", "GRU", 10, recurrent::backwards),
+    ("", "LSTM", 10, recurrent::backwards),
     ("", "NegativeLogLikelihoodLoss", 13, loss::likelihood),
     ("", "OptionalGetElement", 18, optional::get_element),
     ("", "OptionalHasElement", 18, optional::has_element),
+    ("", "RNN", 10, recurrent::backwards),
+    ("", "Slice", 10, slices::bounded),
     ("", "SoftmaxCrossEntropyLoss", 13, loss::cross_entropy),
     ("", "Swish", 24, pointwise::swish),
     ("ai.onnx.preview", "FlexAttention", 18, attention::flex),
 ];
 
 /// What a graph tells of its values.
-pub(super) struct Values(HashMap<String, Port>);
+pub(super) struct Values {
+    ports: HashMap<String, Port>,
+    /// Constants of so few numbers that they may be indices.
+    short: HashMap<String, Tensor>,
+}
+
+/// The numbers of such a constant at most.
+const SHORT_MAX: usize = 16;
 
 impl Values {
     pub(super) fn of(graph: &Graph) -> Self {
@@ -36,7 +49,11 @@ impl Values {
         let inner = graph.values.iter().map(|port| Port { shape: None, ..port.clone() });
         let ports = inner.chain(graph.inputs.iter().cloned());
         let constants = graph.constants.iter().map(|(name, tensor)| Port::exactly(name, tensor.spec()));
-        Self(ports.chain(constants).map(|port| (port.name.clone(), port)).collect())
+        let is_short = |constant: &&(String, Tensor)| constant.1.spec().shape.elements() <= SHORT_MAX;
+        Self {
+            ports: ports.chain(constants).map(|port| (port.name.clone(), port)).collect(),
+            short: graph.constants.iter().filter(is_short).cloned().collect(),
+        }
     }
 }
 
@@ -76,13 +93,23 @@ impl Spelling<'_> {
 
     /// The element of a value, if that is told.
     fn element(&self, name: &str) -> Option<Element> {
-        self.values.0.get(name)?.element
+        self.values.ports.get(name)?.element
+    }
+
+    /// The indices of a constant, if it is one.
+    fn indices(&self, name: &str) -> Option<Vec<i64>> {
+        let tensor = self.values.short.get(name)?;
+        match tensor.spec().element {
+            Element::I32 => Some(tensor.to_vec::<i32>()?.into_iter().map(i64::from).collect()),
+            Element::I64 => tensor.to_vec::<i64>(),
+            _ => None,
+        }
     }
 
     /// The extents of a value, if all of them are told.
     fn extents(&self, name: &str) -> Option<Vec<usize>> {
         let fixed = |extent: &Extent| if let Extent::Fixed(extent) = extent { Some(*extent) } else { None };
-        self.values.0.get(name)?.shape.as_ref()?.iter().map(fixed).collect()
+        self.values.ports.get(name)?.shape.as_ref()?.iter().map(fixed).collect()
     }
 
     /// One more operator: the name of its result.

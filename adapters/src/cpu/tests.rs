@@ -1,5 +1,6 @@
 //! The conformance suite, and what only this accelerator promises.
 
+mod extremes;
 mod numbers;
 
 use super::CpuAccelerator;
@@ -194,8 +195,7 @@ async fn what_tract_ignores_is_refused_unless_it_does_no_harm() {
     let activations = |name: &str| Attribute::Texts(vec![name.into()]);
     check(recurrent("activations", activations("tanh")), None).await;
     check(recurrent("activations", activations("Relu")), Some("`RNN` on the CPU: this `activations`")).await;
-    let reverse = Attribute::Text("reverse".into());
-    check(recurrent("direction", reverse), Some("`RNN` on the CPU: this `direction`")).await;
+    check(recurrent("clip", Attribute::Float(3.0)), Some("`RNN` on the CPU: this `clip`")).await;
 
     let dropout = |mode: u8| {
         let mode = Tensor::from_slice(Element::Bool, [], &[mode]).unwrap();

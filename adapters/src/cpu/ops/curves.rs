@@ -54,8 +54,8 @@ fn tanh_of(x: f32) -> f32 {
     let series = series * square + 1.333_144_2e-1;
     let series = series * square - 3.333_328e-1;
     let near = series * square * x + x;
-    let value = if size > 0.625 { far.copysign(x) } else { near };
-    if x.is_nan() { x } else { value }
+    let value = if size > 0.625 { far } else { near };
+    if x.is_nan() { x } else { value.copysign(x) }
 }
 
 /// Source of the polynomials: N. Juffa, an `erff` with at most 1 unit of error, published under the BSD licence.
@@ -84,6 +84,30 @@ pub(super) fn erf_of(x: f32) -> f32 {
 fn softplus_of(x: f64) -> f64 {
     let tail = (-x.abs()).exp().ln_1p();
     if x > 0.0 { x + tail } else { tail }
+}
+
+/// From here on the logarithm of twice the number, to all digits: its square would overflow.
+const HUGE: f64 = 1e16;
+
+fn asinh_of(x: f64) -> f64 {
+    let huge = (x.abs().ln() + std::f64::consts::LN_2).copysign(x);
+    if x.abs() > HUGE { huge } else { x.asinh() }
+}
+
+fn acosh_of(x: f64) -> f64 {
+    if x > HUGE { x.ln() + std::f64::consts::LN_2 } else { x.acosh() }
+}
+
+/// x · tanh(ln(1 + e^x)), written out in e^x. From 20 on it is x to all digits of a single.
+fn mish_of(x: f32) -> f32 {
+    let power = exp(if x > 20.0 { 20.0 } else { x });
+    let square = power * (power + 2.0);
+    x * (square / (square + 2.0))
+}
+
+/// x to the power of a half, which differs from the root at -∞ and -0.
+fn half_power(x: f64) -> f64 {
+    if x == f64::NEG_INFINITY { f64::INFINITY } else { x.sqrt() + 0.0 }
 }
 
 /// The same for doubles, whose last digits ask for a series of their own: by the incomplete gamma function.
@@ -169,6 +193,26 @@ element_wise!(exact_erf, ExactErf,
     Ok(())
 });
 
+curve!(exact_acosh, ExactAcosh, |x| acosh_of(f64::from(x)) as f32, acosh_of);
+curve!(exact_asinh, ExactAsinh, |x| asinh_of(f64::from(x)) as f32, asinh_of);
+curve!(exact_mish, ExactMish, mish_of, |x| x * softplus_of(x).tanh());
+
+element_wise!(exact_root, ExactRoot,
+[f32] => |_, values| {
+    values.iter_mut().for_each(|value| {
+        *value = if *value == f32::NEG_INFINITY { f32::INFINITY } else { value.sqrt() + 0.0 };
+    });
+    Ok(())
+},
+[f64] => |_, values| {
+    values.iter_mut().for_each(|value| *value = half_power(*value));
+    Ok(())
+},
+[f16] => |_, values| {
+    values.iter_mut().for_each(|value| *value = f16::from_f64(half_power(value.to_f64())));
+    Ok(())
+});
+
 curve!(exact_softplus, ExactSoftplus, |x| softplus_of(f64::from(x)) as f32, softplus_of);
 
 element_wise!(hard, Hard { alpha: f32, beta: f32 },
@@ -193,6 +237,18 @@ fn line(x: f64, op: &Hard) -> f64 {
 }
 
 curve!(exact_celu, ExactCelu, |x| if x > 0.0 { x } else { x.exp_m1() }, |x| if x > 0.0 { x } else { x.exp_m1() });
+
+pub(super) fn acosh(_: &ParsingContext, _: &NodeProto) -> Built {
+    built(Curve(exact_acosh().0))
+}
+
+pub(super) fn asinh(_: &ParsingContext, _: &NodeProto) -> Built {
+    built(Curve(exact_asinh().0))
+}
+
+pub(super) fn mish(_: &ParsingContext, _: &NodeProto) -> Built {
+    built(Curve(exact_mish().0))
+}
 
 pub(super) fn sigmoid(_: &ParsingContext, _: &NodeProto) -> Built {
     built(Curve(exact_sigmoid().0))

@@ -4,24 +4,34 @@ mod around;
 mod branches;
 mod cast;
 mod clamp;
+mod compress;
 mod curves;
 mod deconvolve;
+mod extremes;
 mod fold;
 mod indices;
 mod integers;
 mod kernel;
+mod layer;
 mod loops;
+mod pools;
 mod products;
 mod quantize;
 mod regions;
 mod resize;
+mod reversal;
+mod runs;
 mod sample;
+mod scatter;
 mod spectrum;
 mod standardize;
 mod topk;
 
 pub(super) use cast::extents;
-pub(super) use curves::{exact_sigmoid, exact_tanh};
+pub(super) use curves::{exact_root, exact_sigmoid, exact_tanh};
+pub(super) use extremes::extreme;
+pub(super) use pools::max_pool;
+pub(super) use scatter::scatter;
 use std::sync::LazyLock;
 use tract_onnx::{
     model::{Onnx, OnnxOpRegister, ParsingContext},
@@ -36,9 +46,12 @@ pub(super) type Builder = fn(&ParsingContext, &NodeProto) -> Built;
 
 /// Builders by operator.
 const OPS: &[(&str, Builder)] = &[
+    ("Acosh", curves::acosh),
+    ("Asinh", curves::asinh),
     ("Cast", cast::cast),
     ("Celu", curves::celu),
     ("Clip", clamp::clip),
+    ("Compress", compress::compress),
     ("ConvTranspose", deconvolve::conv_transpose),
     ("CumSum", integers::cum_sum),
     ("DequantizeLinear", quantize::dequantize),
@@ -50,12 +63,15 @@ const OPS: &[(&str, Builder)] = &[
     ("GridSample", sample::grid_sample),
     ("HardSigmoid", curves::hard_sigmoid),
     ("If", branches::branch),
+    ("LayerNormalization", layer::layer_norm),
     ("LogSoftmax", standardize::log_softmax),
     ("Loop", loops::repeat),
+    ("LpPool", pools::lp_pool),
     ("MatMul", products::mat_mul),
     ("Max", clamp::max),
     ("MeanVarianceNormalization", standardize::mean_variance),
     ("Min", clamp::min),
+    ("Mish", curves::mish),
     ("Mul", integers::mul),
     ("OneHot", indices::one_hot),
     ("Pad", indices::pad),
@@ -70,6 +86,7 @@ const OPS: &[(&str, Builder)] = &[
     ("ReduceSumSquare", fold::reduce),
     ("Relu", clamp::relu),
     ("Resize", resize::resize),
+    ("ReverseSequence", reversal::reverse_sequence),
     ("RoiAlign", regions::roi_align),
     ("STFT", spectrum::stft),
     ("ScatterND", indices::scatter_nd),

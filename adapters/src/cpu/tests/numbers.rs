@@ -8,7 +8,7 @@ use burst_host::{
 };
 
 /// Outputs of a graph of an opset.
-async fn run(sketch: Sketch, opset: i64, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
+pub(super) async fn run(sketch: Sketch, opset: i64, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
     let mut graph = sketch.graph();
     graph.opsets[0].version = opset;
     load_and_run(&graph, inputs).await
@@ -18,15 +18,15 @@ async fn load_and_run(graph: &Graph, inputs: Vec<Tensor>) -> Result<Vec<Tensor>,
     accelerator(1).load(graph).await?.run(inputs, soon()).await
 }
 
-fn floats(extents: &[usize], values: &[f32]) -> Tensor {
+pub(super) fn floats(extents: &[usize], values: &[f32]) -> Tensor {
     Tensor::from_slice(Element::Fp32, extents, values).unwrap()
 }
 
-fn doubles(extents: &[usize], values: &[f64]) -> Tensor {
+pub(super) fn doubles(extents: &[usize], values: &[f64]) -> Tensor {
     Tensor::from_slice(Element::Fp64, extents, values).unwrap()
 }
 
-fn halves(values: &[f32]) -> Tensor {
+pub(super) fn halves(values: &[f32]) -> Tensor {
     let values: Vec<_> = values.iter().copied().map(half::f16::from_f32).collect();
     Tensor::from_slice(Element::Fp16, [values.len()], &values).unwrap()
 }
@@ -55,7 +55,7 @@ async fn check<const N: usize>(
     }
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f64> {
+pub(super) fn numbers(tensor: &Tensor) -> Vec<f64> {
     match tensor.spec().element {
         Element::Fp16 => tensor.to_vec::<half::f16>().unwrap().into_iter().map(f64::from).collect(),
         Element::Fp32 => tensor.to_vec::<f32>().unwrap().into_iter().map(f64::from).collect(),
