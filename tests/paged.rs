@@ -67,7 +67,8 @@ fn run_within(group: &Group, model: &Path, accelerator: &[&str]) -> (Ran, Option
     evict(&model.join("blobs/sha256"));
     let mut run = Burst::command(cache.path());
     run.arg("run").arg(model).args(accelerator).args(["--input", &format!("x={}", x.display())]);
-    run.arg("--output-dir").arg(output.path()).env("BURST_LOG", "info");
+    // Kernels are measured first, which takes long beside other tests.
+    run.args(["--deadline-ms", "600000"]).arg("--output-dir").arg(output.path()).env("BURST_LOG", "info");
     let ran = group.run(&run);
     let y = npy::read(&output.path().join("y.npy")).ok();
     (ran, y)

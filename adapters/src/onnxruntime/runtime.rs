@@ -6,7 +6,7 @@ use ort::{
     environment::{Environment, GlobalThreadPoolOptions},
     logging::LogLevel,
     memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType},
-    session::Session,
+    session::{Session, builder::SessionBuilder},
     sys,
 };
 use std::{
@@ -72,6 +72,14 @@ impl Runtime {
         let host = MemoryInfo::default();
         share_arena(&environment, options.arena_max_bytes).map_err(failed)?;
         Ok(Self { environment, host, version, arena: OnceLock::new() })
+    }
+
+    /// A builder of sessions on ONNX Runtime's own CPU kernels. ort lets ONNX Runtime choose where no provider is named: with
+    /// a plugin in the process that would be another one.
+    pub(super) fn on_cpu(&self) -> ort::Result<SessionBuilder> {
+        let cpu = self.environment.devices().find(|device| device.ep().is_ok_and(|ep| ep == "CPUExecutionProvider"));
+        let cpu = cpu.ok_or_else(|| ort::Error::new("ONNX Runtime shows no CPU"))?;
+        Ok(Session::builder(&self.environment)?.with_devices([cpu], None)?)
     }
 
     /// Takes note of the arena that the sessions share, once there is one of them.

@@ -44,7 +44,7 @@ impl Session {
         if math == Math::Exact {
             keep_activations(&mut graph.ops);
         }
-        Self::with_options(&graph, options(&runtime.environment, math).map_err(fault::of_load)?, runtime)
+        Self::with_options(&graph, options(runtime, math).map_err(fault::of_load)?, runtime)
     }
 
     /// Loads a graph as it is.
@@ -133,10 +133,8 @@ pub(super) fn modern(graph: &Graph) -> Result<Graph, Fault> {
     }
 }
 
-fn options(environment: &ort::environment::Environment, math: Math) -> ort::Result<SessionBuilder> {
-    let builder = ort::session::Session::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_env_allocators()?;
+fn options(runtime: &Runtime, math: Math) -> ort::Result<SessionBuilder> {
+    let builder = runtime.on_cpu()?.with_optimization_level(GraphOptimizationLevel::All)?.with_env_allocators()?;
     if math == Math::Fast {
         return Ok(builder);
     }

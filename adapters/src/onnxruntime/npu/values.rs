@@ -3,7 +3,7 @@
 use super::super::{element::element, fault, runtime::Runtime, session::commit};
 use burst_host::nouns::{Element, Fault, Graph, Port};
 use ort::{
-    session::{Session, builder::GraphOptimizationLevel},
+    session::builder::GraphOptimizationLevel,
     value::ValueType,
 };
 use std::collections::{HashMap, HashSet};
@@ -31,7 +31,7 @@ pub(super) fn infer(graph: &Graph, runtime: &Runtime) -> Result<HashMap<String, 
     for name in results.filter(|name| known.insert((*name).clone())) {
         told.outputs.push(Port { name: name.clone(), element: None, shape: None, optional: false });
     }
-    let builder = Session::builder(&runtime.environment).map_err(fault::of_load)?;
+    let builder = runtime.on_cpu().map_err(fault::of_load)?;
     let builder = builder.with_optimization_level(GraphOptimizationLevel::Disable);
     let builder = builder.map_err(|error| fault::of_load(error.into()))?;
     let (session, _weights) = commit(&told, builder, runtime)?;
