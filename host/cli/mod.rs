@@ -45,7 +45,7 @@ enum Command {
     /// Serve the guests of a manifest until SIGTERM
     Serve(serve::Serve),
     /// Run a model or a guest once, from .npy files to .npy files
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Cut a model into fragments that compute, one after the other, what it computes
     Split(split::Split),
     /// Make a guest of a model: a component with the graph inside and its weights in blobs beside it

@@ -141,12 +141,11 @@ impl Layer {
         }
         let y = Tensor::from_shape(shape, &y)?.cast_to_dt(of)?.into_owned();
         let mut outputs = tvec!(y.into_tvalue());
-        let told: [(bool, fn(&Moments) -> f64); 2] =
-            [(self.mean, |moments| moments.mean), (self.scale, |moments| moments.scale)];
+        let means: Option<Vec<f64>> = self.mean.then(|| moments.iter().map(|moments| moments.mean).collect());
+        let scales: Option<Vec<f64>> = self.scale.then(|| moments.iter().map(|moments| moments.scale).collect());
         let mut shape: TVec<usize> = shape.into();
         shape[self.axis..].fill(1);
-        for (_, value) in told.into_iter().filter(|(wanted, _)| *wanted) {
-            let values: Vec<f64> = moments.iter().map(value).collect();
+        for values in [means, scales].into_iter().flatten() {
             let values = Tensor::from_shape(&shape, &values)?.cast_to_dt(self.statistics)?.into_owned();
             outputs.push(values.into_tvalue());
         }

@@ -2,10 +2,7 @@
 
 use super::super::{element::element, fault, runtime::Runtime, session::commit};
 use burst_host::nouns::{Element, Fault, Graph, Port};
-use ort::{
-    session::builder::GraphOptimizationLevel,
-    value::ValueType,
-};
+use ort::{session::builder::GraphOptimizationLevel, value::ValueType};
 use std::collections::{HashMap, HashSet};
 
 /// One value.
