@@ -123,6 +123,9 @@ impl<'a> Loaded<'a> {
 
 /// The same input so many times.
 fn repeated(input: &Tensor, batch: usize) -> Tensor {
+    if batch == 1 {
+        return input.clone();
+    }
     let mut extents = input.spec().shape.extents().to_vec();
     extents[0] *= batch;
     let contents: Vec<u8> = input.contents().unwrap().repeat(batch);
