@@ -32,6 +32,8 @@ enum Rule {
     First,
     /// As the largest operand.
     Largest,
+    /// The same, and at least this.
+    AtLeast(u128),
     /// As the sum of all operands.
     Sum,
     /// As the product of all operands, added up so many times.
@@ -41,7 +43,6 @@ enum Rule {
 /// Operators that give what they take, or less.
 const FIRST: &[&str] = &[
     "Abs",
-    "Clip",
     "Compress",
     "DepthToSpace",
     "Div",
@@ -51,10 +52,8 @@ const FIRST: &[&str] = &[
     "GatherElements",
     "GatherND",
     "Identity",
-    "Mod",
     "Neg",
     "ReduceMax",
-    "ReduceMean",
     "ReduceMin",
     "Relu",
     "Reshape",
@@ -68,9 +67,10 @@ const FIRST: &[&str] = &[
     "Trilu",
     "Unsqueeze",
 ];
-/// Operators that give one of the numbers that they take.
-const LARGEST: &[&str] = &["Concat", "Max", "Min", "Pad", "Range", "ScatterElements", "ScatterND", "Where"];
-/// Operators that count or point into what they take.
+/// Operators that give one of the numbers that they take, or one between them. A remainder has the sign of its divisor.
+const LARGEST: &[&str] =
+    &["Clip", "Concat", "Max", "Min", "Mod", "Pad", "Range", "ScatterElements", "ScatterND", "Where"];
+/// Operators that count or point into what they take; some give of its numbers, too.
 const INDICES: &[&str] = &["ArgMax", "ArgMin", "MaxPool", "NonZero", "Shape", "Size", "TopK"];
 
 impl Integers {
@@ -141,6 +141,7 @@ impl Rule {
             Self::Within(largest) => largest,
             Self::First => operands.next().unwrap_or(0),
             Self::Largest => operands.max().unwrap_or(0),
+            Self::AtLeast(count) => operands.fold(count, u128::max),
             Self::Sum => operands.fold(0, u128::saturating_add),
             Self::Products(times) => operands.fold(times, u128::saturating_mul),
         }
@@ -156,11 +157,12 @@ fn rule(op: &Op, values: &HashMap<String, Inferred>) -> Result<Rule, Fault> {
         _ if !op.domain.is_empty() => return Err(beyond(&label(op))),
         kind if FIRST.contains(&kind) => Rule::First,
         kind if LARGEST.contains(&kind) && op.attribute("reduction").is_none() => Rule::Largest,
-        kind if INDICES.contains(&kind) => Rule::Within(known(elements)?),
+        kind if INDICES.contains(&kind) => Rule::AtLeast(known(elements)?),
         "Add" | "Sub" | "Sum" => Rule::Sum,
         "Mul" => Rule::Products(1),
         "CumSum" => Rule::Products(known(elements)?),
-        "ReduceSum" => {
+        // A mean is a sum first.
+        "ReduceMean" | "ReduceSum" => {
             let results = output.and_then(Inferred::elements).filter(|&count| count > 0);
             Rule::Products(known(elements)? / known(results)?)
         }
@@ -213,4 +215,34 @@ fn label(op: &Op) -> String {
 
 fn beyond(what: &str) -> Fault {
     Fault::Unsupported(format!("{what} on an NPU: its INT64 may be beyond the 32 bits that are computed there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::Sketch;
+
+    /// The largest magnitudes of two inputs `a` and `b` of four numbers with which the sum of the result and itself is
+    /// computed.
+    fn doubles(kind: &str, inputs: &str, a: i64, b: i64) -> bool {
+        let sketch = Sketch::new(kind).input("a", Element::I64, "4").input("b", Element::I64, "4");
+        let graph = sketch.op(kind, inputs, "x").op("Add", "x x", "y").output("y").graph();
+        let four = || Inferred { element: Element::I64, extents: vec![Some(4)] };
+        let values = ["a", "b", "x", "y"].map(|name| (name.to_owned(), four())).into_iter().collect();
+        let number = |value| Tensor::from_slice(Element::I64, [4], &[0, value, -1, 0]).unwrap();
+        Integers::of(&graph, &values).unwrap().check(&[number(a), number(b)]).is_ok()
+    }
+
+    #[test]
+    fn results_may_be_as_large_as_any_operand_that_they_are_of() {
+        const HALF: i64 = 1 << 30;
+        for (kind, inputs) in [("Mod", "a b"), ("Clip", "a b"), ("Max", "a b"), ("TopK", "b a")] {
+            assert!(doubles(kind, inputs, 7, HALF - 1), "{kind}");
+            assert!(!doubles(kind, inputs, 7, HALF), "{kind}");
+        }
+        // The sum of four, and twice that.
+        assert!(doubles("ReduceMean", "a", HALF / 4 - 1, 0) && doubles("CumSum", "a", HALF / 4 - 1, 0));
+        assert!(!doubles("CumSum", "a", HALF / 4, 0));
+        assert!(doubles("Gather", "a b", 7, HALF), "indices are no results");
+    }
 }
