@@ -30,6 +30,7 @@ pub(in super::super) fn max_pool(pool: &MaxPool, of: DatumType) -> Option<Box<dy
 /// The windows of a `MaxPool`: their attributes are the same.
 pub(super) fn lp_pool(context: &ParsingContext, node: &NodeProto) -> Built {
     let order = node.get_attr_opt("p")?.unwrap_or(2);
+    ensure!(order > 0, "norms of order {order}");
     let windows = NodeProto { op_type: "MaxPool".into(), ..node.clone() };
     let (op, _) = standard(context, &windows)?;
     let inner = op.as_op().downcast_ref::<Box<dyn Expansion>>().context("a pool of another kind")?.clone();

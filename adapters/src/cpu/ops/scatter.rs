@@ -57,7 +57,7 @@ impl Kernel for Scatter {
                 let (mut data, updates) = (data.try_as_plain_ram_mut()?, updates.try_as_plain_ram()?);
                 let (data, updates) = (data.as_slice_mut::<$type>()?, updates.as_slice::<$type>()?);
                 let of = if self.larger { most::<$type, true> } else { most::<$type, false> };
-                apply(data, updates, &places, each, of);
+                apply(data, updates, &places, each, of)?;
             }};
         }
         match data.datum_type() {
@@ -70,13 +70,22 @@ impl Kernel for Scatter {
     }
 }
 
-fn apply<T: Number>(data: &mut [T], updates: &[T], places: &[usize], each: usize, of: fn(T, T) -> T) {
+fn apply<T: Number>(
+    data: &mut [T],
+    updates: &[T],
+    places: &[usize],
+    each: usize,
+    of: fn(T, T) -> T,
+) -> TractResult<()> {
+    ensure!(updates.len() == places.len() * each, "{} updates for {} indices", updates.len(), places.len());
     if each == 0 {
-        return;
+        return Ok(());
     }
     for (place, updates) in places.iter().zip(updates.chunks_exact(each)) {
-        data[*place..][..each].iter_mut().zip(updates).for_each(|(data, update)| *data = of(*data, *update));
+        let data = data.get_mut(*place..place + each).context("updates beyond the data")?;
+        data.iter_mut().zip(updates).for_each(|(data, update)| *data = of(*data, *update));
     }
+    Ok(())
 }
 
 /// Where the numbers of each row of indices begin.
@@ -100,6 +109,8 @@ fn places_of_rows(shape: &[usize], indices: &Tensor) -> TractResult<Vec<usize>> 
 fn places_along(axis: usize, shape: &[usize], indices: &Tensor) -> TractResult<Vec<usize>> {
     let own = indices.shape();
     ensure!(own.len() == shape.len(), "{} axes of indices into {}", own.len(), shape.len());
+    let fits = |other: usize| other == axis || own[other] <= shape[other];
+    ensure!((0..own.len()).all(fits), "indices of {own:?} into {shape:?}");
     let plain = indices.try_as_plain_ram()?;
     let place = |(at, index): (usize, &i64)| -> TractResult<usize> {
         let (mut rest, mut place, mut step) = (at, 0, 1);
