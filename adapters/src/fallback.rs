@@ -1,11 +1,11 @@
 //! Two accelerators: what the first one does not know is computed by the second, as the manifest says: a model with an
 //! operator that it lacks, or the runs of a model at shapes that it refuses.
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Signature, Spec, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+use futures::future::BoxFuture;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,7 +23,6 @@ pub struct Fallback {
     pub second: Arc<dyn Accelerator>,
 }
 
-#[async_trait]
 impl Accelerator for Fallback {
     fn describe(&self) -> &Device {
         self.first.describe()
@@ -41,33 +40,35 @@ impl Accelerator for Fallback {
         self.first.room_bytes()
     }
 
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        self.first.upload(tensor).await
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        self.first.upload(tensor)
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        self.first.download(tensor).await
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.first.download(tensor)
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        self.first.view(frame, view).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.first.view(frame, view)
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        let here = match self.first.load(graph).await {
-            Err(Fault::Unsupported(reason)) => {
-                tracing::warn!(model = graph.name, reason, device = %self.second.describe(), "the fallback computes a model");
-                None
-            }
-            program => Some(program?),
-        };
-        let there = match here {
-            Some(_) => OnceCell::new(),
-            None => OnceCell::new_with(Some(self.second.load(graph).await?)),
-        };
-        let (first, second) = (self.first.clone(), self.second.clone());
-        let (graph, there) = (Arc::new(graph.clone()), Arc::new(there));
-        Ok(Arc::new(Placed { first, second, graph, here, there, refused: Arc::default() }))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            let here = match self.first.load(graph).await {
+                Err(Fault::Unsupported(reason)) => {
+                    tracing::warn!(model = graph.name, reason, device = %self.second.describe(), "the fallback computes a model");
+                    None
+                }
+                program => Some(program?),
+            };
+            let there = match here {
+                Some(_) => OnceCell::new(),
+                None => OnceCell::new_with(Some(self.second.load(graph).await?)),
+            };
+            let (first, second) = (self.first.clone(), self.second.clone());
+            let (graph, there) = (Arc::new(graph.clone()), Arc::new(there));
+            Ok(Arc::new(Placed { first, second, graph, here, there, refused: Arc::default() }) as Arc<dyn Program>)
+        })
     }
 }
 
@@ -116,7 +117,6 @@ impl Placed {
     }
 }
 
-#[async_trait]
 impl Program for Placed {
     fn signature(&self) -> &Signature {
         static NONE: Signature = Signature { inputs: Vec::new(), outputs: Vec::new() };
@@ -142,20 +142,22 @@ impl Program for Placed {
         self.here.as_ref().map_or(0, |program| program.held_bytes())
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        Ok(self.run_told(inputs, deadline).await?.0)
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move { Ok(self.run_told(inputs, deadline).await?.0) })
     }
 
-    async fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
-        let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
-        let Some(here) = self.here(&specs) else { return self.run_there(inputs, deadline).await };
-        match here.run_told(inputs.clone(), deadline).await {
-            Err(Fault::Unsupported(reason)) => {
-                self.refuse(specs, &reason);
-                self.run_there(inputs, deadline).await
+    fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<(Vec<Tensor>, Device), Fault>> {
+        Box::pin(async move {
+            let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
+            let Some(here) = self.here(&specs) else { return self.run_there(inputs, deadline).await };
+            match here.run_told(inputs.clone(), deadline).await {
+                Err(Fault::Unsupported(reason)) => {
+                    self.refuse(specs, &reason);
+                    self.run_there(inputs, deadline).await
+                }
+                answer => answer,
             }
-            answer => answer,
-        }
+        })
     }
 }
 
@@ -175,7 +177,6 @@ mod tests {
         Fault::Unsupported(format!("operator `{kind}` on the picky one"))
     }
 
-    #[async_trait]
     impl Accelerator for Picky {
         fn describe(&self) -> &Device {
             &self.1
@@ -185,28 +186,29 @@ mod tests {
             Arc::new(Self(self.0.for_account(account), self.1.clone()))
         }
 
-        async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-            self.0.upload(tensor).await
+        fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+            self.0.upload(tensor)
         }
 
-        async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-            self.0.download(tensor).await
+        fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+            self.0.download(tensor)
         }
 
-        async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-            self.0.view(frame, view).await
+        fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+            self.0.view(frame, view)
         }
 
-        async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-            if graph.ops.iter().any(|op| op.kind == "Relu") {
-                return Err(refusal("Relu"));
-            }
-            let late = graph.ops.iter().any(|op| op.kind == "Sqrt");
-            Ok(Arc::new(PickyProgram(self.0.load(graph).await?, self.1.clone(), late)))
+        fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+            Box::pin(async move {
+                if graph.ops.iter().any(|op| op.kind == "Relu") {
+                    return Err(refusal("Relu"));
+                }
+                let late = graph.ops.iter().any(|op| op.kind == "Sqrt");
+                Ok(Arc::new(PickyProgram(self.0.load(graph).await?, self.1.clone(), late)) as Arc<dyn Program>)
+            })
         }
     }
 
-    #[async_trait]
     impl Program for PickyProgram {
         fn signature(&self) -> &Signature {
             self.0.signature()
@@ -220,9 +222,11 @@ mod tests {
             self
         }
 
-        async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-            let long = inputs[0].spec().shape.elements() > 2;
-            if self.2 && long { Err(refusal("Sqrt")) } else { self.0.run(inputs, deadline).await }
+        fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+            Box::pin(async move {
+                let long = inputs[0].spec().shape.elements() > 2;
+                if self.2 && long { Err(refusal("Sqrt")) } else { self.0.run(inputs, deadline).await }
+            })
         }
     }
 

@@ -1,10 +1,10 @@
 //! Several accelerators of one box: the first one computes, and of cut models the others compute what they are quicker at.
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 /// The first one to whoever asks, and the others beside it.
@@ -29,7 +29,6 @@ impl Mixed {
     }
 }
 
-#[async_trait]
 impl Accelerator for Mixed {
     fn describe(&self) -> &Device {
         self.first.describe()
@@ -52,20 +51,20 @@ impl Accelerator for Mixed {
         self.others.clone()
     }
 
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        self.first.upload(tensor).await
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        self.first.upload(tensor)
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        self.first.download(tensor).await
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.first.download(tensor)
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        self.first.view(frame, view).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.first.view(frame, view)
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        self.first.load(graph).await
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        self.first.load(graph)
     }
 }
 

@@ -1,10 +1,10 @@
 //! An accelerator that refuses fragments of cut models, and takes long for others.
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+use futures::future::BoxFuture;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -47,7 +47,6 @@ fn is_one(graph: &Graph, fragments: &[usize]) -> bool {
     fragments.iter().any(|fragment| graph.name.ends_with(&format!(".{fragment}")))
 }
 
-#[async_trait]
 impl Accelerator for Choosy {
     fn describe(&self) -> &Device {
         &self.device
@@ -57,24 +56,27 @@ impl Accelerator for Choosy {
         Arc::new(Self { inner: self.inner.for_account(account), ..self.clone() })
     }
 
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        self.inner.upload(tensor).await
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        self.inner.upload(tensor)
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        self.inner.download(tensor).await
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.inner.download(tensor)
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        self.inner.view(frame, view).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.inner.view(frame, view)
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        if is_one(graph, &self.refuses) {
-            return Err(Fault::Unsupported(format!("`{}` on the choosy one", graph.name)));
-        }
-        let pause = if is_one(graph, &self.dear) { self.pause } else { Duration::ZERO };
-        Ok(Arc::new(Paused { inner: self.inner.load(graph).await?, device: self.device.clone(), pause }))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            if is_one(graph, &self.refuses) {
+                return Err(Fault::Unsupported(format!("`{}` on the choosy one", graph.name)));
+            }
+            let pause = if is_one(graph, &self.dear) { self.pause } else { Duration::ZERO };
+            Ok(Arc::new(Paused { inner: self.inner.load(graph).await?, device: self.device.clone(), pause })
+                as Arc<dyn Program>)
+        })
     }
 }
 
@@ -84,7 +86,6 @@ struct Paused {
     pause: Duration,
 }
 
-#[async_trait]
 impl Program for Paused {
     fn signature(&self) -> &Signature {
         self.inner.signature()
@@ -99,9 +100,11 @@ impl Program for Paused {
         Arc::new(Self { inner, device: self.device.clone(), pause: self.pause })
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        let outputs = self.inner.run(inputs, deadline).await;
-        tokio::time::sleep(self.pause).await;
-        outputs
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            let outputs = self.inner.run(inputs, deadline).await;
+            tokio::time::sleep(self.pause).await;
+            outputs
+        })
     }
 }

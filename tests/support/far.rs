@@ -1,11 +1,11 @@
 //! A fabric whose way to one node takes longer when a test says so.
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
     ports::{Fabric, FabricError, Handler, News, Service, Serving},
 };
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -21,32 +21,33 @@ pub struct Far {
     pub distance: Distance,
 }
 
-#[async_trait]
 impl Fabric for Far {
     fn name(&self) -> &NodeName {
         self.inner.name()
     }
 
-    async fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> Result<Serving, FabricError> {
-        self.inner.serve(service, handler).await
+    fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> BoxFuture<'_, Result<Serving, FabricError>> {
+        self.inner.serve(service, handler)
     }
 
-    async fn call(
-        &self,
-        node: &NodeName,
+    fn call<'a>(
+        &'a self,
+        node: &'a NodeName,
         service: Service,
         message: Bytes,
         deadline: Instant,
-    ) -> Result<Bytes, FabricError> {
-        let distance = self.distance.lock().unwrap().clone();
-        if let Some((_, delay)) = distance.filter(|(far, _)| far == node) {
-            tokio::time::sleep(delay).await;
-        }
-        self.inner.call(node, service, message, deadline).await
+    ) -> BoxFuture<'a, Result<Bytes, FabricError>> {
+        Box::pin(async move {
+            let distance = self.distance.lock().unwrap().clone();
+            if let Some((_, delay)) = distance.filter(|(far, _)| far == node) {
+                tokio::time::sleep(delay).await;
+            }
+            self.inner.call(node, service, message, deadline).await
+        })
     }
 
-    async fn announce(&self, news: Bytes) -> Result<(), FabricError> {
-        self.inner.announce(news).await
+    fn announce(&self, news: Bytes) -> BoxFuture<'_, Result<(), FabricError>> {
+        self.inner.announce(news)
     }
 
     fn news(&self) -> watch::Receiver<News> {

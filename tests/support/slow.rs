@@ -1,10 +1,10 @@
 //! An accelerator that takes longer when a test says so.
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+use futures::future::BoxFuture;
 use std::{
     sync::{
         Arc,
@@ -26,7 +26,6 @@ impl Slow {
     }
 }
 
-#[async_trait]
 impl Accelerator for Slow {
     fn describe(&self) -> &Device {
         self.inner.describe()
@@ -36,20 +35,23 @@ impl Accelerator for Slow {
         Arc::new(Self { inner: self.inner.for_account(account), ..self.clone() })
     }
 
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        self.inner.upload(tensor).await
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        self.inner.upload(tensor)
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        self.inner.download(tensor).await
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.inner.download(tensor)
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        self.inner.view(frame, view).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        self.inner.view(frame, view)
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        Ok(Arc::new(Slowed { inner: self.inner.load(graph).await?, pause_ms: self.pause_ms.clone() }))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            Ok(Arc::new(Slowed { inner: self.inner.load(graph).await?, pause_ms: self.pause_ms.clone() })
+                as Arc<dyn Program>)
+        })
     }
 }
 
@@ -58,7 +60,6 @@ struct Slowed {
     pause_ms: Arc<AtomicU64>,
 }
 
-#[async_trait]
 impl Program for Slowed {
     fn signature(&self) -> &Signature {
         self.inner.signature()
@@ -72,9 +73,11 @@ impl Program for Slowed {
         Arc::new(Self { inner: self.inner.clone().for_account(account), pause_ms: self.pause_ms.clone() })
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        let outputs = self.inner.run(inputs, deadline).await;
-        tokio::time::sleep(Duration::from_millis(self.pause_ms.load(Relaxed))).await;
-        outputs
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            let outputs = self.inner.run(inputs, deadline).await;
+            tokio::time::sleep(Duration::from_millis(self.pause_ms.load(Relaxed))).await;
+            outputs
+        })
     }
 }

@@ -24,12 +24,12 @@ pub mod view;
 pub(crate) mod workers;
 
 use crate::onnx::Limits;
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
 pub(crate) use device::this_machine;
+use futures::future::BoxFuture;
 pub use infer::{declared, infer};
 use program::CpuProgram;
 use std::{num::NonZeroUsize, sync::Arc};
@@ -54,7 +54,6 @@ impl CpuAccelerator {
     }
 }
 
-#[async_trait]
 impl Accelerator for CpuAccelerator {
     fn describe(&self) -> &Device {
         &self.device
@@ -65,25 +64,34 @@ impl Accelerator for CpuAccelerator {
     }
 
     /// Host memory is where graphs read best here.
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        on_host(&tensor)?;
-        Ok(tensor)
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            on_host(&tensor)?;
+            Ok(tensor)
+        })
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        on_host(tensor)?;
-        Ok(tensor.clone())
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            on_host(tensor)?;
+            Ok(tensor.clone())
+        })
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        let (frame, view) = (frame.clone(), *view);
-        self.workers.run(None, move || view::view(&frame, &view)).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            let (frame, view) = (frame.clone(), *view);
+            self.workers.run(None, move || view::view(&frame, &view)).await
+        })
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        let (graph, limits) = (graph.clone(), self.limits.clone());
-        let plans = self.workers.run(None, move || plans::Plans::new(&graph, &limits)).await?;
-        Ok(Arc::new(CpuProgram::new(plans, Arc::clone(&self.device), Arc::clone(&self.workers))))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            let (graph, limits) = (graph.clone(), self.limits.clone());
+            let plans = self.workers.run(None, move || plans::Plans::new(&graph, &limits)).await?;
+            Ok(Arc::new(CpuProgram::new(plans, Arc::clone(&self.device), Arc::clone(&self.workers)))
+                as Arc<dyn Program>)
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! One loaded model on the CPU.
 
 use super::{number, plans::Plans, translate::short, workers::Workers};
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Signature, Tensor},
     ports::{Device, Program},
 };
+use futures::future::BoxFuture;
 use std::{sync::Arc, time::Instant};
 use tract_onnx::prelude::{TValue, TVec};
 
@@ -22,7 +22,6 @@ impl CpuProgram {
     }
 }
 
-#[async_trait]
 impl Program for CpuProgram {
     fn signature(&self) -> &Signature {
         &self.plans.signature
@@ -36,11 +35,13 @@ impl Program for CpuProgram {
         self
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        inputs.iter().try_for_each(super::on_host)?;
-        self.plans.signature.fits(&inputs)?;
-        let plans = Arc::clone(&self.plans);
-        self.workers.run(Some(deadline), move || compute(&plans, &inputs)).await
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            inputs.iter().try_for_each(super::on_host)?;
+            self.plans.signature.fits(&inputs)?;
+            let plans = Arc::clone(&self.plans);
+            self.workers.run(Some(deadline), move || compute(&plans, &inputs)).await
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! Nodes of one process: a cluster for tests, and for a house that stands alone.
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
     ports::{CALLS_MAX, Fabric, FabricError, Handler, News, Service, Serving},
 };
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -62,51 +62,56 @@ impl Hub {
     }
 }
 
-#[async_trait]
 impl Fabric for LocalFabric {
     fn name(&self) -> &NodeName {
         &self.name
     }
 
-    async fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> Result<Serving, FabricError> {
-        lock(&self.inside.services).insert(service, Door { handler, calls: Arc::new(Semaphore::new(CALLS_MAX)) });
-        Ok(Box::new(Served { inside: self.inside.clone(), service }))
+    fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> BoxFuture<'_, Result<Serving, FabricError>> {
+        Box::pin(async move {
+            lock(&self.inside.services).insert(service, Door { handler, calls: Arc::new(Semaphore::new(CALLS_MAX)) });
+            Ok(Box::new(Served { inside: self.inside.clone(), service }) as Serving)
+        })
     }
 
-    async fn call(
-        &self,
-        node: &NodeName,
+    fn call<'a>(
+        &'a self,
+        node: &'a NodeName,
         service: Service,
         message: Bytes,
         deadline: Instant,
-    ) -> Result<Bytes, FabricError> {
-        service.admits(&self.name, node, &message)?;
-        let unreachable = || FabricError::Unreachable(node.clone());
-        if *self.inside.gone.borrow() {
-            return Err(unreachable());
-        }
-        let inside = lock(&self.meeting.nodes).get(node).cloned().ok_or_else(unreachable)?;
-        let Door { handler, calls } = lock(&inside.services).get(&service).cloned().ok_or_else(unreachable)?;
-        let permit = calls.try_acquire_owned().map_err(|_| FabricError::Busy(node.clone()))?;
-        let mut gone = inside.gone.subscribe();
-        // Of its own: what was asked goes on when the caller gives up, as it would on another machine.
-        let answer = tokio::spawn(async move {
-            let answer = handler.handle(message).await;
-            drop(permit);
-            answer
-        });
-        tokio::select! {
-            answer = answer => answer.map_err(|_| unreachable()),
-            _ = gone.wait_for(|gone| *gone) => Err(unreachable()),
-            () = tokio::time::sleep_until(deadline.into()) => Err(FabricError::TimedOut),
-        }
+    ) -> BoxFuture<'a, Result<Bytes, FabricError>> {
+        Box::pin(async move {
+            service.admits(&self.name, node, &message)?;
+            let unreachable = || FabricError::Unreachable(node.clone());
+            if *self.inside.gone.borrow() {
+                return Err(unreachable());
+            }
+            let inside = lock(&self.meeting.nodes).get(node).cloned().ok_or_else(unreachable)?;
+            let Door { handler, calls } = lock(&inside.services).get(&service).cloned().ok_or_else(unreachable)?;
+            let permit = calls.try_acquire_owned().map_err(|_| FabricError::Busy(node.clone()))?;
+            let mut gone = inside.gone.subscribe();
+            // Of its own: what was asked goes on when the caller gives up, as it would on another machine.
+            let answer = tokio::spawn(async move {
+                let answer = handler.handle(message).await;
+                drop(permit);
+                answer
+            });
+            tokio::select! {
+                answer = answer => answer.map_err(|_| unreachable()),
+                _ = gone.wait_for(|gone| *gone) => Err(unreachable()),
+                () = tokio::time::sleep_until(deadline.into()) => Err(FabricError::TimedOut),
+            }
+        })
     }
 
-    async fn announce(&self, news: Bytes) -> Result<(), FabricError> {
-        if !*self.inside.gone.borrow() {
-            self.meeting.news.send_modify(|all| drop(Arc::make_mut(all).insert(self.name.clone(), news)));
-        }
-        Ok(())
+    fn announce(&self, news: Bytes) -> BoxFuture<'_, Result<(), FabricError>> {
+        Box::pin(async move {
+            if !*self.inside.gone.borrow() {
+                self.meeting.news.send_modify(|all| drop(Arc::make_mut(all).insert(self.name.clone(), news)));
+            }
+            Ok(())
+        })
     }
 
     fn news(&self) -> watch::Receiver<News> {

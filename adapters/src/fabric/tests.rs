@@ -7,6 +7,7 @@ use burst_host::{
     ports::{CALLS_MAX, Fabric, FabricError, Handler, MESSAGE_MAX_BYTES, News, Reach, Service, Urgency},
 };
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::{
     sync::Arc,
@@ -18,19 +19,17 @@ const ECHO: Service = Service { name: "echo", reach: Reach::Premises, urgency: U
 const BLOB: Service = Service { name: "blob", reach: Reach::Cluster, urgency: Urgency::Last };
 
 /// A way for nodes to join one cluster.
-#[async_trait]
 trait Cluster {
     type Node: Fabric + 'static;
 
-    async fn join(&self, name: &str) -> Self::Node;
+    fn join<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Self::Node>;
 }
 
-#[async_trait]
 impl Cluster for Hub {
     type Node = LocalFabric;
 
-    async fn join(&self, name: &str) -> LocalFabric {
-        Hub::join(self, name.parse().unwrap()).unwrap()
+    fn join<'a>(&'a self, name: &'a str) -> BoxFuture<'a, LocalFabric> {
+        Box::pin(async move { Hub::join(self, name.parse().unwrap()).unwrap() })
     }
 }
 

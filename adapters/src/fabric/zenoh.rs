@@ -6,7 +6,6 @@ mod options;
 mod refused;
 mod sending;
 
-use async_trait::async_trait;
 use burst_host::{
     nouns::NodeName,
     ports::{
@@ -14,6 +13,7 @@ use burst_host::{
     },
 };
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use heard::Heard;
 use sending::{Sending, Share, Way};
 use std::{
@@ -132,67 +132,72 @@ impl ZenohFabric {
     }
 }
 
-#[async_trait]
 impl Fabric for ZenohFabric {
     fn name(&self) -> &NodeName {
         &self.name
     }
 
-    async fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> Result<Serving, FabricError> {
-        let key = self.keys.call(&self.name, service);
-        // There is one of it: a query that could go more than one way goes one.
-        let queryable = self.session.declare_queryable(key).complete(true).with(FifoChannel::new(QUEUE));
-        let queryable = queryable.await.map_err(broken)?;
-        let mut serving = JoinSet::new();
-        let answers = Answers { heard: self.heard.clone(), sending: self.sending.clone() };
-        serving.spawn(serve(queryable, handler, answers, service.urgency));
-        Ok(Box::new(serving))
+    fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> BoxFuture<'_, Result<Serving, FabricError>> {
+        Box::pin(async move {
+            let key = self.keys.call(&self.name, service);
+            // There is one of it: a query that could go more than one way goes one.
+            let queryable = self.session.declare_queryable(key).complete(true).with(FifoChannel::new(QUEUE));
+            let queryable = queryable.await.map_err(broken)?;
+            let mut serving = JoinSet::new();
+            let answers = Answers { heard: self.heard.clone(), sending: self.sending.clone() };
+            serving.spawn(serve(queryable, handler, answers, service.urgency));
+            Ok(Box::new(serving) as Serving)
+        })
     }
 
-    async fn call(
-        &self,
-        node: &NodeName,
+    fn call<'a>(
+        &'a self,
+        node: &'a NodeName,
         service: Service,
         message: Bytes,
         deadline: Instant,
-    ) -> Result<Bytes, FabricError> {
-        service.admits(&self.name, node, &message)?;
-        let left = deadline.checked_duration_since(Instant::now()).ok_or(FabricError::TimedOut)?;
-        let (session, key, size) = (self.session.clone(), self.keys.call(node, service), message.len());
-        let share = self.sending.share(Way::To(node.clone()), service.urgency, size);
-        let (answered, mut answer) = mpsc::channel(1);
-        let own = self.name.to_string();
-        let send = move || {
-            let get = session.get(key).payload(ZBytes::from(message)).consolidation(ConsolidationMode::None);
-            let get = get.congestion_control(CongestionControl::Block).priority(priority(service.urgency));
-            let get = get.attachment(own);
-            // Zenoh's own timer is only to end what nobody waits for any more.
-            let get = get.timeout(left + Duration::from_secs(1));
-            // Who asked may have given up.
-            get.callback(move |reply| drop(answered.try_send(reply))).wait().map_err(broken)
-        };
-        let reply = async {
-            share.send(size, send).await??;
-            Ok(answer.recv().await)
-        };
-        let reply = tokio::time::timeout(left, reply).await.map_err(|_| FabricError::TimedOut)??;
-        // Ended without a reply: nobody serves this, or who did is gone.
-        let reply = reply.ok_or_else(|| FabricError::Unreachable(node.clone()))?;
-        match reply.into_result() {
-            Ok(sample) => Ok(bytes(sample.payload())),
-            Err(error) if bytes(error.payload()) == BUSY => Err(FabricError::Busy(node.clone())),
-            // Zenoh's own timer.
-            Err(_) => Err(FabricError::TimedOut),
-        }
+    ) -> BoxFuture<'a, Result<Bytes, FabricError>> {
+        Box::pin(async move {
+            service.admits(&self.name, node, &message)?;
+            let left = deadline.checked_duration_since(Instant::now()).ok_or(FabricError::TimedOut)?;
+            let (session, key, size) = (self.session.clone(), self.keys.call(node, service), message.len());
+            let share = self.sending.share(Way::To(node.clone()), service.urgency, size);
+            let (answered, mut answer) = mpsc::channel(1);
+            let own = self.name.to_string();
+            let send = move || {
+                let get = session.get(key).payload(ZBytes::from(message)).consolidation(ConsolidationMode::None);
+                let get = get.congestion_control(CongestionControl::Block).priority(priority(service.urgency));
+                let get = get.attachment(own);
+                // Zenoh's own timer is only to end what nobody waits for any more.
+                let get = get.timeout(left + Duration::from_secs(1));
+                // Who asked may have given up.
+                get.callback(move |reply| drop(answered.try_send(reply))).wait().map_err(broken)
+            };
+            let reply = async {
+                share.send(size, send).await??;
+                Ok(answer.recv().await)
+            };
+            let reply = tokio::time::timeout(left, reply).await.map_err(|_| FabricError::TimedOut)??;
+            // Ended without a reply: nobody serves this, or who did is gone.
+            let reply = reply.ok_or_else(|| FabricError::Unreachable(node.clone()))?;
+            match reply.into_result() {
+                Ok(sample) => Ok(bytes(sample.payload())),
+                Err(error) if bytes(error.payload()) == BUSY => Err(FabricError::Busy(node.clone())),
+                // Zenoh's own timer.
+                Err(_) => Err(FabricError::TimedOut),
+            }
+        })
     }
 
-    async fn announce(&self, news: Bytes) -> Result<(), FabricError> {
-        let mut told = self.told.lock().await;
-        *told = heard::next(&told, &news);
-        // What this node tells, it hears as the others do.
-        let (session, key, news) = (self.session.clone(), self.keys.news(self.name.as_str()), told.clone());
-        let put = move || session.put(key, ZBytes::from(news)).congestion_control(CongestionControl::Block).wait();
-        self.sending.share(Way::Anywhere, Urgency::First, 0).send(told.len(), put).await?.map_err(broken)
+    fn announce(&self, news: Bytes) -> BoxFuture<'_, Result<(), FabricError>> {
+        Box::pin(async move {
+            let mut told = self.told.lock().await;
+            *told = heard::next(&told, &news);
+            // What this node tells, it hears as the others do.
+            let (session, key, news) = (self.session.clone(), self.keys.news(self.name.as_str()), told.clone());
+            let put = move || session.put(key, ZBytes::from(news)).congestion_control(CongestionControl::Block).wait();
+            self.sending.share(Way::Anywhere, Urgency::First, 0).send(told.len(), put).await?.map_err(broken)
+        })
     }
 
     fn news(&self) -> watch::Receiver<News> {

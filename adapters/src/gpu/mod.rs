@@ -49,13 +49,13 @@ mod waiter;
 mod weights;
 
 use crate::onnx::{self, Limits};
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
 pub use device::{Options, Wanted};
 pub use family::Family;
+use futures::future::BoxFuture;
 pub use halving::Halving;
 use lasting::Lasting;
 use model::GpuModel;
@@ -106,7 +106,6 @@ impl GpuAccelerator {
     }
 }
 
-#[async_trait]
 impl Accelerator for GpuAccelerator {
     fn describe(&self) -> &Device {
         &self.lasting.description
@@ -126,23 +125,29 @@ impl Accelerator for GpuAccelerator {
         ledgers.iter().map(|ledger| ledger.limit().saturating_sub(ledger.held()) as u64).min()
     }
 
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        let gpu = self.lasting.get().await?;
-        let block = transfer::place(&gpu, &gpu.memory(&self.account.bytes), &tensor).await?;
-        Ok(Tensor::device(tensor.spec().clone(), block))
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            let gpu = self.lasting.get().await?;
+            let block = transfer::place(&gpu, &gpu.memory(&self.account.bytes), &tensor).await?;
+            Ok(Tensor::device(tensor.spec().clone(), block))
+        })
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        transfer::download(&*self.lasting.get().await?, tensor).await
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move { transfer::download(&*self.lasting.get().await?, tensor).await })
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        let gpu = self.lasting.get().await?;
-        gpu.views.view(&gpu, &gpu.memory(&self.account.bytes), frame, view).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            let gpu = self.lasting.get().await?;
+            gpu.views.view(&gpu, &gpu.memory(&self.account.bytes), frame, view).await
+        })
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        let plain = onnx::plain(graph, &self.limits, &TARGET)?;
-        Ok(Arc::new(GpuModel::load(self.lasting.clone(), plain, self.account.clone()).await?))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            let plain = onnx::plain(graph, &self.limits, &TARGET)?;
+            Ok(Arc::new(GpuModel::load(self.lasting.clone(), plain, self.account.clone()).await?) as Arc<dyn Program>)
+        })
     }
 }

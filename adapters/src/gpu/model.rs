@@ -1,11 +1,11 @@
 //! A model on the GPU that is there now: after a loss the next run loads it again.
 
 use super::{lasting::Lasting, program::GpuProgram};
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Graph, Ledger, Signature, Tensor},
     ports::{Device, Program},
 };
+use futures::future::BoxFuture;
 use std::{sync::Arc, time::Instant};
 use tokio::sync::Mutex;
 
@@ -63,7 +63,6 @@ impl Source {
     }
 }
 
-#[async_trait]
 impl Program for GpuModel {
     fn signature(&self) -> &Signature {
         &self.source.signature
@@ -81,13 +80,15 @@ impl Program for GpuModel {
         self.source.account.held() as u64
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        match self.attempt(&inputs, deadline).await {
-            // What was on the lost device is gone; what the host has can be computed again.
-            Err(Fault::DeviceLost) if inputs.iter().all(|input| input.resident().is_none()) => {
-                self.attempt(&inputs, deadline).await
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            match self.attempt(&inputs, deadline).await {
+                // What was on the lost device is gone; what the host has can be computed again.
+                Err(Fault::DeviceLost) if inputs.iter().all(|input| input.resident().is_none()) => {
+                    self.attempt(&inputs, deadline).await
+                }
+                answer => answer,
             }
-            answer => answer,
-        }
+        })
     }
 }

@@ -15,11 +15,11 @@ mod tests;
 mod value;
 
 use crate::cpu::{self, on_host, view, workers::Workers};
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Tensor, View},
     ports::{Accelerator, Device, Program},
 };
+use futures::future::BoxFuture;
 pub use library::LibraryError;
 pub use npu::{NpuAccelerator, NpuError, Placed};
 use program::OnnxRuntimeProgram;
@@ -64,7 +64,6 @@ impl OnnxRuntimeAccelerator {
     }
 }
 
-#[async_trait]
 impl Accelerator for OnnxRuntimeAccelerator {
     fn describe(&self) -> &Device {
         &self.device
@@ -75,25 +74,33 @@ impl Accelerator for OnnxRuntimeAccelerator {
     }
 
     /// Host memory is where graphs read best here.
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        on_host(&tensor)?;
-        Ok(tensor)
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            on_host(&tensor)?;
+            Ok(tensor)
+        })
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        on_host(tensor)?;
-        Ok(tensor.clone())
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            on_host(tensor)?;
+            Ok(tensor.clone())
+        })
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        let (frame, view) = (frame.clone(), *view);
-        self.workers.run(None, move || view::view(&frame, &view)).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            let (frame, view) = (frame.clone(), *view);
+            self.workers.run(None, move || view::view(&frame, &view)).await
+        })
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        let (graph, math, runtime) = (graph.clone(), self.math, self.runtime.clone());
-        let session = self.workers.run(None, move || Session::new(&graph, math, &runtime)).await?;
-        let (device, workers) = (self.device.clone(), self.workers.clone());
-        Ok(Arc::new(OnnxRuntimeProgram { session: Arc::new(session), device, workers }))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            let (graph, math, runtime) = (graph.clone(), self.math, self.runtime.clone());
+            let session = self.workers.run(None, move || Session::new(&graph, math, &runtime)).await?;
+            let (device, workers) = (self.device.clone(), self.workers.clone());
+            Ok(Arc::new(OnnxRuntimeProgram { session: Arc::new(session), device, workers }) as Arc<dyn Program>)
+        })
     }
 }

@@ -2,11 +2,11 @@
 
 use super::session::Session;
 use crate::cpu::{on_host, workers::Workers};
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Signature, Tensor},
     ports::{Device, Program},
 };
+use futures::future::BoxFuture;
 use ort::session::RunOptions;
 use std::{sync::Arc, time::Instant};
 
@@ -17,7 +17,6 @@ pub(super) struct OnnxRuntimeProgram {
     pub workers: Arc<Workers>,
 }
 
-#[async_trait]
 impl Program for OnnxRuntimeProgram {
     fn signature(&self) -> &Signature {
         &self.session.signature
@@ -31,13 +30,15 @@ impl Program for OnnxRuntimeProgram {
         self
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        inputs.iter().try_for_each(on_host)?;
-        self.session.signature.fits(&inputs)?;
-        let options = RunOptions::new().map_err(super::fault::of_run)?;
-        let (session, options) = (self.session.clone(), Arc::new(options));
-        let _end = EndOnDrop(options.clone());
-        self.workers.run(Some(deadline), move || session.run(&inputs, &options)).await
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            inputs.iter().try_for_each(on_host)?;
+            self.session.signature.fits(&inputs)?;
+            let options = RunOptions::new().map_err(super::fault::of_run)?;
+            let (session, options) = (self.session.clone(), Arc::new(options));
+            let _end = EndOnDrop(options.clone());
+            self.workers.run(Some(deadline), move || session.run(&inputs, &options)).await
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     nouns::{Account, Fault, Plan, PlanError, Port, Signature, Tensor},
     ports::{Device, Part, Program},
 };
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::time::timeout_at;
 
@@ -108,7 +108,6 @@ impl Pipeline {
     }
 }
 
-#[async_trait]
 impl Program for Pipeline {
     fn signature(&self) -> &Signature {
         &self.signature
@@ -141,49 +140,51 @@ impl Program for Pipeline {
         self.mix.as_ref().map_or(&[], Mix::parts)
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        Ok(self.run_told(inputs, deadline).await?.0)
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move { Ok(self.run_told(inputs, deadline).await?.0) })
     }
 
-    async fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
-        self.signature.fits(&inputs)?;
-        let mut values = Values::new(self.mix.as_ref(), inputs, self.values);
-        let mut devices = Vec::new();
-        // It reads while the first ones compute.
-        let mut belt = match &self.rest {
-            Some(rest) => Some(rest.begin(deadline).await?),
-            None => None,
-        };
-        for (index, stage) in self.stages.iter().enumerate() {
-            let accelerator = self.mix.as_ref().map_or(0, |mix| mix.chosen(index));
-            let mut given = Vec::with_capacity(stage.inputs.len());
-            for &value in &stage.inputs {
-                let moved = in_time(deadline, values.on(value, accelerator)).await;
-                given.push(moved.map_err(|fault| self.about(value, fault))?);
-            }
-            let computed = match (self.programs.get(index), &mut belt) {
-                (Some(program), _) => program.run_told(given, deadline).await,
-                (None, Some(belt)) => match belt.next(deadline).await {
-                    Ok(loaded) => self.pass(loaded, given, deadline).await,
-                    Err(fault) => Err(fault),
-                },
-                (None, None) => return Err(Fault::Invalid("a fragment of the model is missing".into())),
+    fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<(Vec<Tensor>, Device), Fault>> {
+        Box::pin(async move {
+            self.signature.fits(&inputs)?;
+            let mut values = Values::new(self.mix.as_ref(), inputs, self.values);
+            let mut devices = Vec::new();
+            // It reads while the first ones compute.
+            let mut belt = match &self.rest {
+                Some(rest) => Some(rest.begin(deadline).await?),
+                None => None,
             };
-            let (yielded, device) = computed.map_err(|fault| stage.named(fault))?;
-            if !devices.contains(&device) {
-                devices.push(device);
+            for (index, stage) in self.stages.iter().enumerate() {
+                let accelerator = self.mix.as_ref().map_or(0, |mix| mix.chosen(index));
+                let mut given = Vec::with_capacity(stage.inputs.len());
+                for &value in &stage.inputs {
+                    let moved = in_time(deadline, values.on(value, accelerator)).await;
+                    given.push(moved.map_err(|fault| self.about(value, fault))?);
+                }
+                let computed = match (self.programs.get(index), &mut belt) {
+                    (Some(program), _) => program.run_told(given, deadline).await,
+                    (None, Some(belt)) => match belt.next(deadline).await {
+                        Ok(loaded) => self.pass(loaded, given, deadline).await,
+                        Err(fault) => Err(fault),
+                    },
+                    (None, None) => return Err(Fault::Invalid("a fragment of the model is missing".into())),
+                };
+                let (yielded, device) = computed.map_err(|fault| stage.named(fault))?;
+                if !devices.contains(&device) {
+                    devices.push(device);
+                }
+                for (&value, tensor) in stage.outputs.iter().zip(yielded) {
+                    values.put(value, tensor, accelerator);
+                }
+                stage.spent.iter().for_each(|&value| values.drop(value));
             }
-            for (&value, tensor) in stage.outputs.iter().zip(yielded) {
-                values.put(value, tensor, accelerator);
+            let mut outputs = Vec::with_capacity(self.outputs.len());
+            for &value in &self.outputs {
+                let moved = in_time(deadline, values.given_back(value)).await;
+                outputs.push(moved.map_err(|fault| self.about(value, fault))?);
             }
-            stage.spent.iter().for_each(|&value| values.drop(value));
-        }
-        let mut outputs = Vec::with_capacity(self.outputs.len());
-        for &value in &self.outputs {
-            let moved = in_time(deadline, values.given_back(value)).await;
-            outputs.push(moved.map_err(|fault| self.about(value, fault))?);
-        }
-        Ok((outputs, Device::joined(&devices).unwrap_or_else(|| self.device.clone())))
+            Ok((outputs, Device::joined(&devices).unwrap_or_else(|| self.device.clone())))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Part;
 use crate::nouns::{Account, Fault, Frame, Graph, Signature, Tensor, View};
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use std::{collections::HashSet, fmt, sync::Arc, time::Instant};
 
 /// What kind of silicon.
@@ -61,7 +62,6 @@ impl fmt::Display for Device {
 }
 
 /// One device and what runs on it. Every call may come from many guests at once.
-#[async_trait]
 pub trait Accelerator: Send + Sync {
     /// What it is. Never waits.
     fn describe(&self) -> &Device;
@@ -87,20 +87,19 @@ pub trait Accelerator: Send + Sync {
     }
 
     /// Moves a host tensor to where graphs read it best.
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault>;
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>>;
 
     /// Moves a tensor to host memory, waiting for what computes it.
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault>;
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>>;
 
     /// Makes a tensor out of a frame: `[1, c, h, w]` or `[1, h, w, c]`.
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault>;
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>>;
 
     /// Compiles a graph; weights and plans are on this accelerator's account. Fails with `Unsupported` and the operator's name rather than computing anything elsewhere.
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault>;
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>>;
 }
 
 /// A loaded model; its weights are in memory once, whoever runs it.
-#[async_trait]
 pub trait Program: Send + Sync {
     /// Inputs and outputs, in the order that `run` takes and gives them.
     fn signature(&self) -> &Signature;
@@ -122,7 +121,9 @@ pub trait Program: Send + Sync {
     }
 
     /// Until it is.
-    async fn ready(&self) {}
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// Which accelerator computes which fragment, where there was a choice.
     fn parts(&self) -> &[Part] {
@@ -137,11 +138,11 @@ pub trait Program: Send + Sync {
     /// Computes every output. Inputs may be on the host or on this program's device.
     ///
     /// Fails with `TimedOut` once `deadline` has passed; work already on the device may go on unseen.
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault>;
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>>;
 
     /// The same, and what computed it: a program that may run in two places tells which of them it was.
-    async fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<(Vec<Tensor>, Device), Fault> {
-        Ok((self.run(inputs, deadline).await?, self.device().clone()))
+    fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<(Vec<Tensor>, Device), Fault>> {
+        Box::pin(async move { Ok((self.run(inputs, deadline).await?, self.device().clone())) })
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::nouns::NodeName;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::{any::Any, collections::BTreeMap, sync::Arc, time::Instant};
 use tokio::sync::watch;
 
@@ -82,25 +83,24 @@ pub const CALLS_MAX: usize = 1024;
 pub const CALLS_MAX_BYTES: usize = 1 << 30;
 
 /// One node's end of the cluster. Every call may come from many tasks at once.
-#[async_trait]
 pub trait Fabric: Send + Sync {
     /// What this node is called.
     fn name(&self) -> &NodeName;
 
     /// Answers what nodes ask of `service`, each call in a task of its own.
-    async fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> Result<Serving, FabricError>;
+    fn serve(&self, service: Service, handler: Arc<dyn Handler>) -> BoxFuture<'_, Result<Serving, FabricError>>;
 
     /// Asks one node. One that goes away while it is asked is noticed, not waited for.
-    async fn call(
-        &self,
-        node: &NodeName,
+    fn call<'a>(
+        &'a self,
+        node: &'a NodeName,
         service: Service,
         message: Bytes,
         deadline: Instant,
-    ) -> Result<Bytes, FabricError>;
+    ) -> BoxFuture<'a, Result<Bytes, FabricError>>;
 
     /// Tells every node of this one, now and when it joins, in place of what was told before.
-    async fn announce(&self, news: Bytes) -> Result<(), FabricError>;
+    fn announce(&self, news: Bytes) -> BoxFuture<'_, Result<(), FabricError>>;
 
     /// What the live nodes told, this one too once it announced. Nodes that left are gone from it.
     fn news(&self) -> watch::Receiver<News>;

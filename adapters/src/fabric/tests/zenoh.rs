@@ -3,6 +3,7 @@
 use super::*;
 use crate::fabric::{Options, Tls, ZenohFabric, refused_links};
 use burst_host::ports::Refusal;
+use futures::future::BoxFuture;
 use std::{
     fs,
     net::TcpListener,
@@ -37,23 +38,25 @@ fn options(name: &str) -> Options {
     }
 }
 
-#[async_trait]
 impl Cluster for Loopback {
     type Node = ZenohFabric;
 
-    async fn join(&self, name: &str) -> ZenohFabric {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let protocol = if self.papers.is_some() { "quic" } else { "tcp" };
-        let own = format!("{protocol}/127.0.0.1:{port}");
-        let join = std::mem::replace(&mut *self.known.lock().unwrap(), vec![own.clone()]);
-        let tls = self.papers.as_ref().map(|papers| Tls {
-            authority: papers.path().join("authority.pem"),
-            certificate: papers.path().join(format!("{name}.pem")),
-            key: papers.path().join(format!("{name}.key")),
-        });
-        let members = MEMBERS.map(super::name).to_vec();
-        let options = Options { cluster: self.cluster.into(), listen: vec![own], join, tls, members, ..options(name) };
-        ZenohFabric::join(options).await.unwrap()
+    fn join<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ZenohFabric> {
+        Box::pin(async move {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let protocol = if self.papers.is_some() { "quic" } else { "tcp" };
+            let own = format!("{protocol}/127.0.0.1:{port}");
+            let join = std::mem::replace(&mut *self.known.lock().unwrap(), vec![own.clone()]);
+            let tls = self.papers.as_ref().map(|papers| Tls {
+                authority: papers.path().join("authority.pem"),
+                certificate: papers.path().join(format!("{name}.pem")),
+                key: papers.path().join(format!("{name}.key")),
+            });
+            let members = MEMBERS.map(super::name).to_vec();
+            let options =
+                Options { cluster: self.cluster.into(), listen: vec![own], join, tls, members, ..options(name) };
+            ZenohFabric::join(options).await.unwrap()
+        })
     }
 }
 
@@ -129,14 +132,15 @@ impl Drop for Routed {
     }
 }
 
-#[async_trait]
 impl Cluster for Routed {
     type Node = ZenohFabric;
 
     /// One node at the first router, all others at the last.
-    async fn join(&self, name: &str) -> ZenohFabric {
-        let known = if name == "a.hall" { self.doors.first() } else { self.doors.last() };
-        Self::node(name, self.routers, self.papers.path(), &door("quic"), &[known.unwrap()]).await
+    fn join<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ZenohFabric> {
+        Box::pin(async move {
+            let known = if name == "a.hall" { self.doors.first() } else { self.doors.last() };
+            Self::node(name, self.routers, self.papers.path(), &door("quic"), &[known.unwrap()]).await
+        })
     }
 }
 

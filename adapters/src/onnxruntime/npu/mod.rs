@@ -20,7 +20,6 @@ use crate::{
     cpu::{on_host, view, workers::Workers},
     onnx,
 };
-use async_trait::async_trait;
 use blobs::Blobs;
 use buckets::{Buckets, Lengths};
 use burst_host::{
@@ -32,6 +31,7 @@ use burst_host::{
     ports::{Accelerator, Device, Program},
 };
 pub use error::NpuError;
+use futures::future::BoxFuture;
 pub use placement::Placed;
 use program::{Compiled, NpuProgram, Shapes};
 use provider::Provider;
@@ -76,7 +76,6 @@ impl NpuAccelerator {
     }
 }
 
-#[async_trait]
 impl Accelerator for NpuAccelerator {
     fn describe(&self) -> &Device {
         &self.device
@@ -87,26 +86,34 @@ impl Accelerator for NpuAccelerator {
     }
 
     /// Host memory is where sessions read best.
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        on_host(&tensor)?;
-        Ok(tensor)
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            on_host(&tensor)?;
+            Ok(tensor)
+        })
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        on_host(tensor)?;
-        Ok(tensor.clone())
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            on_host(tensor)?;
+            Ok(tensor.clone())
+        })
     }
 
-    async fn view(&self, frame: &Frame, view: &View) -> Result<Tensor, Fault> {
-        let (frame, view) = (frame.clone(), *view);
-        self.workers.run(None, move || view::view(&frame, &view)).await
+    fn view<'a>(&'a self, frame: &'a Frame, view: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            let (frame, view) = (frame.clone(), *view);
+            self.workers.run(None, move || view::view(&frame, &view)).await
+        })
     }
 
-    async fn load(&self, graph: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        let (graph, compiler) = (graph.clone(), self.compiler.clone());
-        let (signature, shapes) = self.workers.run(None, move || compiler.compile(&graph)).await?;
-        let (device, workers) = (self.device.clone(), self.workers.clone());
-        Ok(Arc::new(NpuProgram { signature, device, workers, shapes: Arc::new(shapes) }))
+    fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move {
+            let (graph, compiler) = (graph.clone(), self.compiler.clone());
+            let (signature, shapes) = self.workers.run(None, move || compiler.compile(&graph)).await?;
+            let (device, workers) = (self.device.clone(), self.workers.clone());
+            Ok(Arc::new(NpuProgram { signature, device, workers, shapes: Arc::new(shapes) }) as Arc<dyn Program>)
+        })
     }
 }
 

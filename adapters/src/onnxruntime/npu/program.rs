@@ -6,11 +6,11 @@ use super::{
     refusals::Refusals,
 };
 use crate::cpu::{on_host, workers::Workers};
-use async_trait::async_trait;
 use burst_host::{
     nouns::{Account, Fault, Signature, Tensor},
     ports::{Device, Program},
 };
+use futures::future::BoxFuture;
 use ort::session::RunOptions;
 use std::{sync::Arc, time::Instant};
 
@@ -36,7 +36,6 @@ pub(super) struct Compiled {
     pub refusals: Refusals,
 }
 
-#[async_trait]
 impl Program for NpuProgram {
     fn signature(&self) -> &Signature {
         &self.signature
@@ -50,13 +49,15 @@ impl Program for NpuProgram {
         self
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        inputs.iter().try_for_each(on_host)?;
-        self.signature.fits(&inputs)?;
-        let options = Arc::new(RunOptions::new().map_err(fault::of_run)?);
-        let (shapes, signature) = (self.shapes.clone(), self.signature.clone());
-        let _end = EndOnDrop(options.clone());
-        self.workers.run(Some(deadline), move || shapes.run(&signature, inputs, &options)).await
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            inputs.iter().try_for_each(on_host)?;
+            self.signature.fits(&inputs)?;
+            let options = Arc::new(RunOptions::new().map_err(fault::of_run)?);
+            let (shapes, signature) = (self.shapes.clone(), self.signature.clone());
+            let _end = EndOnDrop(options.clone());
+            self.workers.run(Some(deadline), move || shapes.run(&signature, inputs, &options)).await
+        })
     }
 }
 

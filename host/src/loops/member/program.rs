@@ -14,6 +14,7 @@ use crate::{
     ports::{Accelerator, Device, Program, Session},
 };
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::{
     num::NonZeroUsize,
@@ -36,7 +37,6 @@ pub struct SpreadProgram {
     pub(super) _in_use: Use,
 }
 
-#[async_trait]
 impl Program for SpreadProgram {
     fn signature(&self) -> &Signature {
         &self.signature
@@ -54,13 +54,15 @@ impl Program for SpreadProgram {
         self.relay.current(&self.digest).is_some()
     }
 
-    async fn ready(&self) {
-        let mut changes = self.relay.changes();
-        while !self.is_ready() {
-            if tokio::time::timeout(WAITING, changes.changed()).await.is_err() {
-                tracing::warn!(model = %self.digest, "it waits for nodes that hold all of it");
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut changes = self.relay.changes();
+            while !self.is_ready() {
+                if tokio::time::timeout(WAITING, changes.changed()).await.is_err() {
+                    tracing::warn!(model = %self.digest, "it waits for nodes that hold all of it");
+                }
             }
-        }
+        })
     }
 
     fn session(self: Arc<Self>) -> Option<Box<dyn Session>> {
@@ -68,18 +70,20 @@ impl Program for SpreadProgram {
         Some(Box::new(SpreadSession { program: self, session, step: 0, committed: 0, attempts: 0 }))
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> Result<Vec<Tensor>, Fault> {
-        self.signature.fits(&inputs)?;
-        let mut values = Values::new();
-        for (port, input) in self.signature.inputs.iter().zip(inputs) {
-            values.push((port.name.clone(), self.accelerator.download(&input).await?));
-        }
-        let outputs = self.compute(values, deadline).await?;
-        let find = |name: &String| {
-            let found = outputs.iter().find(|(found, _)| found == name).map(|(_, tensor)| tensor.clone());
-            found.ok_or_else(|| Fault::Invalid(format!("the cluster yields no `{name}`")))
-        };
-        self.signature.outputs.iter().map(|port| find(&port.name)).collect()
+    fn run(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            self.signature.fits(&inputs)?;
+            let mut values = Values::new();
+            for (port, input) in self.signature.inputs.iter().zip(inputs) {
+                values.push((port.name.clone(), self.accelerator.download(&input).await?));
+            }
+            let outputs = self.compute(values, deadline).await?;
+            let find = |name: &String| {
+                let found = outputs.iter().find(|(found, _)| found == name).map(|(_, tensor)| tensor.clone());
+                found.ok_or_else(|| Fault::Invalid(format!("the cluster yields no `{name}`")))
+            };
+            self.signature.outputs.iter().map(|port| find(&port.name)).collect()
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     nouns::{Account, Element, Fault, Frame, Graph, Port, Resident, Signature, Tensor, View},
     ports::{Accelerator, Device, DeviceKind, Program},
 };
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use std::{
     any::Any,
     sync::{
@@ -73,7 +73,6 @@ pub fn number(value: f32) -> Tensor {
     Tensor::from_slice(Element::Fp32, [1], &[value]).unwrap()
 }
 
-#[async_trait]
 impl Accelerator for Fake {
     fn describe(&self) -> &Device {
         &self.device
@@ -83,22 +82,26 @@ impl Accelerator for Fake {
         Arc::new(self.clone())
     }
 
-    async fn upload(&self, tensor: Tensor) -> Result<Tensor, Fault> {
-        self.uploads.fetch_add(1, Relaxed);
-        Ok(self.place(self.read(&tensor)?))
+    fn upload(&self, tensor: Tensor) -> BoxFuture<'_, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            self.uploads.fetch_add(1, Relaxed);
+            Ok(self.place(self.read(&tensor)?))
+        })
     }
 
-    async fn download(&self, tensor: &Tensor) -> Result<Tensor, Fault> {
-        self.downloads.fetch_add(1, Relaxed);
-        self.read(tensor)
+    fn download<'a>(&'a self, tensor: &'a Tensor) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move {
+            self.downloads.fetch_add(1, Relaxed);
+            self.read(tensor)
+        })
     }
 
-    async fn view(&self, _: &Frame, _: &View) -> Result<Tensor, Fault> {
-        Err(Fault::Unsupported("frames".into()))
+    fn view<'a>(&'a self, _: &'a Frame, _: &'a View) -> BoxFuture<'a, Result<Tensor, Fault>> {
+        Box::pin(async move { Err(Fault::Unsupported("frames".into())) })
     }
 
-    async fn load(&self, _: &Graph) -> Result<Arc<dyn Program>, Fault> {
-        Err(Fault::Unsupported("graphs".into()))
+    fn load<'a>(&'a self, _: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
+        Box::pin(async move { Err(Fault::Unsupported("graphs".into())) })
     }
 }
 
@@ -109,7 +112,6 @@ struct Sum {
     fails: Option<Fault>,
 }
 
-#[async_trait]
 impl Program for Sum {
     fn signature(&self) -> &Signature {
         &self.signature
@@ -123,13 +125,15 @@ impl Program for Sum {
         self
     }
 
-    async fn run(&self, inputs: Vec<Tensor>, _: Instant) -> Result<Vec<Tensor>, Fault> {
-        let mut sum = self.more;
-        for input in &inputs {
-            sum += self.on.read(input)?.to_vec::<f32>().unwrap()[0];
-        }
-        let yielded = || self.on.place(number(sum));
-        self.fails.clone().map_or(Ok(()), Err)?;
-        Ok(self.signature.outputs.iter().map(|_| yielded()).collect())
+    fn run(&self, inputs: Vec<Tensor>, _: Instant) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+        Box::pin(async move {
+            let mut sum = self.more;
+            for input in &inputs {
+                sum += self.on.read(input)?.to_vec::<f32>().unwrap()[0];
+            }
+            let yielded = || self.on.place(number(sum));
+            self.fails.clone().map_or(Ok(()), Err)?;
+            Ok(self.signature.outputs.iter().map(|_| yielded()).collect())
+        })
     }
 }
