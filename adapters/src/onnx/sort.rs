@@ -64,7 +64,7 @@ fn order(ops: &[Op]) -> Option<Vec<usize>> {
 }
 
 /// The values that an operator uses, those of outer scopes that its graphs use among them.
-fn reads<'a>(op: &'a Op, used: &mut HashSet<&'a str>) {
+pub fn reads<'a>(op: &'a Op, used: &mut HashSet<&'a str>) {
     used.extend(op.inputs.iter().map(String::as_str));
     for graph in op.attributes.iter().flat_map(|(_, value)| graphs(value)) {
         let mut inside = HashSet::new();

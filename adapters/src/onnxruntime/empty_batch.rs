@@ -39,7 +39,8 @@ fn checks(op: &mut Op) -> Vec<Op> {
         ..Op::identity(String::new(), output.into())
     };
     let constant = Op { attributes: vec![("value".into(), Attribute::Tensor(axis))], ..add("Constant", &[], &index) };
-    let division = Op { name: format!("{NAME} {}", op.kind), ..add("Div", &[&batch, &batch], &one) };
+    // ONNX Runtime wants no name twice.
+    let division = Op { name: format!("{NAME} {} `{result}`", op.kind), ..add("Div", &[&batch, &batch], &one) };
     let checks = vec![
         add("Shape", &[input], &shape),
         constant,

@@ -16,7 +16,7 @@ pub(super) fn of_call(error: ort::Error) -> Fault {
 pub(super) fn of_load(error: ort::Error) -> Fault {
     match exhausted(error.message()) {
         true => Fault::OutOfMemory,
-        false => Fault::Unsupported(format!("on ONNX Runtime: {}", short(error.message()))),
+        false => unsupported(error.message()),
     }
 }
 
@@ -27,11 +27,20 @@ pub(super) fn of_run(error: ort::Error) -> Fault {
         // The deadline passed, or nobody waits for the answer any more.
         _ if message.contains("terminate flag") => Fault::TimedOut,
         _ if exhausted(message) => Fault::OutOfMemory,
-        _ if message.contains(empty_batch::NAME) => Fault::Unsupported(format!("on ONNX Runtime: {}", short(message))),
-        ErrorCode::NotImplemented => Fault::Unsupported(format!("on ONNX Runtime: {}", short(message))),
+        _ if message.contains(empty_batch::NAME) || lacking(message) => unsupported(message),
+        ErrorCode::NotImplemented => unsupported(message),
         ErrorCode::DeviceReset => Fault::DeviceLost,
         _ => Fault::Invalid(short(message)),
     }
+}
+
+fn unsupported(message: &str) -> Fault {
+    Fault::Unsupported(format!("on ONNX Runtime: {}", short(message)))
+}
+
+/// Whether a kernel says that it lacks something, which some say with the code of another error.
+fn lacking(message: &str) -> bool {
+    ["is not supported", "not implemented"].iter().any(|sign| message.contains(sign))
 }
 
 /// Whether memory ran out, or what the arena may take of it. There is no code for it.

@@ -10,6 +10,7 @@ mod npu;
 mod program;
 mod runtime;
 mod session;
+mod shadows;
 #[cfg(test)]
 mod tests;
 mod value;

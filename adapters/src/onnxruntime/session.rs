@@ -5,10 +5,11 @@ use super::{
     element::element,
     empty_batch, fault,
     runtime::{Runtime, check},
+    shadows,
     value::Value,
 };
 use crate::onnx;
-use burst_host::nouns::{Attribute, Fault, Graph, Op, Opset, Port, Signature, Tensor};
+use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Opset, Port, Signature, Tensor};
 use ort::{
     AsPointer,
     session::{
@@ -18,6 +19,7 @@ use ort::{
     value::ValueType,
 };
 use std::{
+    collections::HashSet,
     ffi::{CString, c_char},
     ptr,
     sync::Arc,
@@ -39,12 +41,15 @@ impl Session {
     /// Loads a graph on ONNX Runtime's own CPU kernels: takes milliseconds to seconds, and packs weights.
     pub(super) fn new(graph: &Graph, math: Math, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
         let mut graph = modern(graph)?;
+        shadows::rename(&mut graph);
         division::guard(&mut graph);
         empty_batch::guard(&mut graph);
         if math == Math::Exact {
             keep_activations(&mut graph.ops);
         }
-        Self::with_options(&graph, options(runtime, math).map_err(fault::of_load)?, runtime)
+        let builder = options(runtime, math).map_err(fault::of_load)?;
+        let (session, weights) = commit(&undeclared(&graph), builder, runtime)?;
+        Self::of(&graph, session, weights, runtime)
     }
 
     /// Loads a graph as it is.
@@ -115,12 +120,29 @@ pub(super) fn commit(
     runtime: &Runtime,
 ) -> Result<(ort::session::Session, Vec<Value>), Fault> {
     let mut names = Vec::new();
+    let graph = &needed(graph);
     let model = onnx::encode_apart(graph, |name, _| {
         names.push(name.to_owned());
         Ok::<_, onnx::OnnxError>(name.to_owned())
     })?;
     let weights = add_weights(&mut builder, graph, &names, runtime)?;
     Ok((builder.commit_from_memory(&model).map_err(fault::of_load)?, weights))
+}
+
+/// The graph without what it says of the shapes of its results: ONNX Runtime would repeat that as what it inferred.
+fn undeclared(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    graph.outputs.iter_mut().for_each(|port| port.shape = None);
+    graph
+}
+
+/// The graph without constants that nobody uses, which a session looks for in vain.
+fn needed(graph: &Graph) -> Graph {
+    let mut used: HashSet<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
+    graph.ops.iter().for_each(|op| onnx::reads(op, &mut used));
+    let mut needed = graph.clone();
+    needed.constants.retain(|(name, _)| used.contains(name.as_str()));
+    needed
 }
 
 /// The graph, in later operators where its own are older than ONNX Runtime.
@@ -193,17 +215,31 @@ fn add_weights(
     Ok(weights)
 }
 
-/// What the graph declares; elements that it does not declare, as ONNX Runtime infers them. Its inferred extents are not
-/// always those that it computes.
+/// What the graph declares, as far as ONNX Runtime infers the same rank and the same numbers; elements that it does not
+/// declare, as inferred. Inferred extents are not always those that it computes.
 fn signature(graph: &Graph, session: &ort::session::Session) -> Signature {
     let mut signature = graph.signature();
-    for port in signature.outputs.iter_mut().filter(|port| port.element.is_none()) {
+    for port in &mut signature.outputs {
         let found = session.outputs().iter().find(|output| output.name() == port.name);
-        if let Some(ValueType::Tensor { ty, .. }) = found.map(|output| output.dtype()) {
-            port.element = element((*ty).into());
+        if let Some(ValueType::Tensor { ty, shape, .. }) = found.map(|output| output.dtype()) {
+            port.element = port.element.or_else(|| element((*ty).into()));
+            port.shape = port.shape.take().and_then(|declared| doubted(declared, shape));
         }
     }
     signature
+}
+
+/// Declared extents, open where another one is inferred; none where no rank is inferred, which looks like a scalar.
+fn doubted(declared: Vec<Extent>, inferred: &[i64]) -> Option<Vec<Extent>> {
+    if declared.len() != inferred.len() {
+        return (!inferred.is_empty()).then(|| vec![Extent::Any; inferred.len()]);
+    }
+    let differ = |extent: &Extent, inferred: i64| match extent {
+        Extent::Fixed(extent) => *extent as i64 != inferred,
+        Extent::Named(_) | Extent::Any => false,
+    };
+    let pairs = declared.into_iter().zip(inferred);
+    Some(pairs.map(|(extent, &inferred)| if differ(&extent, inferred) { Extent::Any } else { extent }).collect())
 }
 
 fn c_name(name: &str) -> Result<CString, Fault> {

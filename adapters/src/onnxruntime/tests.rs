@@ -3,7 +3,7 @@
 use super::{Math, OnnxRuntimeAccelerator, Options};
 use crate::conformance::{self, Sketch};
 use burst_host::{
-    nouns::{Element, Fault, Tensor},
+    nouns::{Attribute, Element, Extent, Fault, Graph, Tensor},
     ports::Accelerator,
 };
 use bytes::Bytes;
@@ -176,4 +176,60 @@ fn runs_of_many_threads_share_a_session() {
             });
         }
     });
+}
+
+#[tokio::test]
+async fn models_with_several_recurrent_operators_load() {
+    let weights = |count: usize| Tensor::from_slice(Element::Fp32, [1, 2, count], &vec![0.5f32; 2 * count]).unwrap();
+    let sizes = || [("hidden_size", Attribute::Int(2))];
+    let sketch = Sketch::new("two").input("x", Element::Fp32, "S B 3").constant("w", weights(3));
+    let sketch =
+        sketch.constant("r", weights(2)).constant("axis", Tensor::from_slice(Element::I64, [1], &[1i64]).unwrap());
+    let sketch = sketch.op_with("RNN", "x w r", "four", sizes()).op("Squeeze", "four axis", "h");
+    let sketch = sketch.op_with("RNN", "h r r", "y", sizes()).output("y");
+    let x = |batch: usize| Tensor::from_slice(Element::Fp32, [2, batch, 3], &vec![1.0f32; 6 * batch]).unwrap();
+    let y = run(sketch.clone(), vec![x(1)]).await.unwrap();
+    assert_eq!(y[0].spec().shape.extents(), [2, 1, 1, 2]);
+    assert!(matches!(run(sketch, vec![x(0)]).await, Err(Fault::Unsupported(_))), "an empty batch");
+}
+
+#[tokio::test]
+async fn weights_that_nobody_uses_are_left_out() {
+    let weight = Tensor::from_slice(Element::Fp32, [1024], &[1.5f32; 1024]).unwrap();
+    let sketch = Sketch::new("unused").input("x", Element::Fp32, "1").constant("w", weight);
+    let x = Tensor::from_slice(Element::Fp32, [1], &[-1.0f32]).unwrap();
+    let y = run(sketch.op("Abs", "x", "y").output("y"), vec![x]).await.unwrap();
+    assert_eq!(y[0].to_vec::<f32>(), Some(vec![1.0]));
+}
+
+/// An inner constant has the name of an outer one, in two branches and in a branch of a branch.
+#[tokio::test]
+async fn inner_values_hide_outer_ones() {
+    let one = |value: f32| Tensor::from_slice(Element::Fp32, [1], &[value]).unwrap();
+    let branch = |value: f32| Sketch::new("branch").constant("w", one(value)).op("Add", "x w", "q").output("q").graph();
+    let choice = |then: Graph, other: Graph| {
+        [("then_branch", Attribute::Graph(Box::new(then))), ("else_branch", Attribute::Graph(Box::new(other)))]
+    };
+    let deep = Sketch::new("deep").constant("w", one(5.0));
+    let deep = deep.op_with("If", "c", "p", choice(branch(100.0), branch(200.0))).op("Add", "p w", "q").output("q");
+    let sketch = Sketch::new("hidden").input("x", Element::Fp32, "1").input("c", Element::Bool, "1");
+    let sketch = sketch.constant("w", one(1000.0));
+    let sketch = sketch.op_with("If", "c", "a", choice(deep.graph(), branch(7.0))).op("Add", "a w", "y").output("y");
+    for (condition, expected) in [(1u8, 1107.0), (0, 1009.0)] {
+        let c = Tensor::from_slice(Element::Bool, [1], &[condition]).unwrap();
+        let y = run(sketch.clone(), vec![one(2.0), c]).await.unwrap();
+        assert_eq!(y[0].to_vec::<f32>(), Some(vec![expected]), "{condition}");
+    }
+}
+
+/// A model that tells another rank and another extent than it gives.
+#[tokio::test]
+async fn what_a_model_says_of_its_results_is_compared() {
+    let sketch = Sketch::new("lies").input("x", Element::Fp32, "2 3").op("Abs", "x", "y").op("Neg", "x", "z");
+    let mut graph = sketch.output("y").output("z").graph();
+    graph.outputs[0].shape = Some(vec![Extent::Named("n".into())]);
+    graph.outputs[1].shape = Some(vec![Extent::Fixed(7), Extent::Fixed(3)]);
+    let program = accelerator().load(&graph).await.unwrap();
+    let told: Vec<_> = program.signature().outputs.iter().map(|port| port.shape.clone().unwrap()).collect();
+    assert_eq!(told, [vec![Extent::Any, Extent::Any], vec![Extent::Any, Extent::Fixed(3)]]);
 }
