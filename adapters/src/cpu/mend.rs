@@ -20,6 +20,21 @@ use tract_onnx::tract_core::{
     },
 };
 
+/// Operators of ONNX that are replaced by others. Until then tract must not compute them of constants.
+pub(super) const REPLACED: [&str; 11] = [
+    "ArgMax",
+    "ArgMin",
+    "BitShift",
+    "GlobalMaxPool",
+    "LpPool",
+    "MaxPool",
+    "ReduceMax",
+    "ReduceMin",
+    "Scatter",
+    "ScatterElements",
+    "ScatterND",
+];
+
 /// Mends every operator that needs it, in branches and loops too.
 pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
     // What a patch puts in comes behind, and needs none.
@@ -28,6 +43,7 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
         shift(model.node_mut(id));
         gate(model.node_mut(id));
         replace(model, id)?;
+        ops::fold(model, id);
         if let Some(scan) = model.node_mut(id).op_as_mut::<Scan>() {
             mend(&mut scan.body)?;
         }

@@ -153,15 +153,30 @@ fn dynamic_outputs(model: &InferenceModel, signature: &Signature) -> Result<(Vec
     if let Ok(symbolic) = guarded(|| symbolic(model, &signature.inputs)) {
         return Ok((open_where_branches_differ(model, signature, symbolic.outputs(declared)), true));
     }
-    let mut faults = Vec::new();
+    let (mut faults, mut found) = (Vec::new(), Vec::new());
     for shapes in PROBES.iter().filter_map(|probe| shapes(&signature.inputs, Some(*probe))) {
         match guarded(|| concrete(model, &signature.inputs, &shapes)) {
-            Ok(_) => return Ok((declared.clone(), true)),
+            Ok(typed) => found.push(outputs(&typed, declared, &HashMap::new())),
             Err(fault) => faults.push(fault),
         }
     }
+    if !found.is_empty() {
+        return Ok((ranks_that_hold(declared, &found), true));
+    }
     let first = faults.swap_remove(0);
     if faults.iter().all(|fault| *fault == first) { Err(first) } else { Ok((declared.clone(), false)) }
+}
+
+/// What is declared, without the shape of what comes out with another number of axes.
+fn ranks_that_hold(declared: &[Port], found: &[Vec<Port>]) -> Vec<Port> {
+    let rank = |port: &Port| port.shape.as_ref().map(Vec::len);
+    let mut ports = declared.to_vec();
+    for (index, port) in ports.iter_mut().enumerate() {
+        if found.iter().any(|found| rank(&found[index]) != rank(port)) {
+            port.shape = None;
+        }
+    }
+    ports
 }
 
 /// With symbols a condition that extents decide is taken for false: what is of another rank where it is true has an open

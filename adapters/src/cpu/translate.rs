@@ -2,7 +2,7 @@
 
 use super::{
     halves::widened,
-    mend::mend,
+    mend::{REPLACED, mend},
     narrow, number, ops,
     spell::{Values, spelled},
     traps::trap,
@@ -106,7 +106,7 @@ pub(super) const MARK: char = '@';
 fn tidy(ops: &mut Vec<Op>, opset: i64, values: &Values) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
     let spelled = std::mem::take(ops).into_iter().flat_map(|op| spelled(op, opset, values));
-    *ops = spelled.flat_map(apart).collect();
+    *ops = spelled.flat_map(apart).flat_map(unfolded).collect();
     for op in ops {
         for names in [&mut op.inputs, &mut op.outputs] {
             names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
@@ -184,6 +184,17 @@ fn apart(mut op: Op) -> Vec<Op> {
     let inputs = vec![product, op.inputs.split_off(2).swap_remove(0)];
     let sum = Op { kind: "Add".into(), inputs, outputs, attributes: Vec::new(), ..op.clone() };
     vec![op, sum]
+}
+
+/// An operator that is replaced later, kept from being computed before.
+fn unfolded(mut op: Op) -> Vec<Op> {
+    if !op.domain.is_empty() || !REPLACED.contains(&op.kind.as_str()) || op.inputs.is_empty() {
+        return vec![op];
+    }
+    let result = op.outputs.iter().find(|output| !output.is_empty()).map_or("", String::as_str);
+    let inner = format!("{result}{MARK}{}", ops::UNFOLDED);
+    let outer = mem::replace(&mut op.inputs[0], inner.clone());
+    vec![Op { kind: ops::UNFOLDED.into(), ..Op::identity(outer, inner) }, op]
 }
 
 /// tract's error, shortened, as what this device can't do: the operator, as ONNX calls it, and the cause.
@@ -297,8 +308,7 @@ pub(super) fn outputs(model: &TypedModel, declared: &[Port], names: &HashMap<Sym
         let found: Vec<Extent> = fact.shape.dims().iter().map(|dim| extent(dim, names)).collect();
         let shape = match &port.shape {
             Some(shape) if shape.len() == found.len() => {
-                let pairs = shape.iter().zip(&found);
-                pairs.map(|(declared, found)| if *declared == Extent::Any { found } else { declared }.clone()).collect()
+                shape.iter().zip(found).map(|(declared, found)| agreed(declared, found)).collect()
             }
             _ => found,
         };
@@ -306,6 +316,14 @@ pub(super) fn outputs(model: &TypedModel, declared: &[Port], names: &HashMap<Sym
         Port { name: port.name.clone(), element, shape: Some(shape), optional: false }
     };
     declared.iter().enumerate().map(fill).collect()
+}
+
+/// An extent that is declared as well as found. A declared number that is not found has not to hold for all inputs.
+fn agreed(declared: &Extent, found: Extent) -> Extent {
+    match (declared, &found) {
+        (Extent::Named(_), Extent::Named(_) | Extent::Any) => declared.clone(),
+        _ => found,
+    }
 }
 
 fn extent(dim: &TDim, names: &HashMap<Symbol, Extent>) -> Extent {

@@ -158,7 +158,7 @@ impl Facts {
         }
         for (index, name) in op.outputs.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             let element = self.result(op, index).or_else(|| self.element(name));
-            let rank = if index == 0 { self.result_rank(op) } else { None }.or_else(|| self.rank(name));
+            let rank = if index == 0 { self.result_rank(op) } else { scores_rank(op) }.or_else(|| self.rank(name));
             self.set(name, Fact { element, shape: rank.map(|rank| vec![Extent::Any; rank]), tensor: None });
         }
     }
@@ -226,6 +226,11 @@ impl Facts {
             _ => of(0),
         }
     }
+}
+
+/// How many axes a second result has, for classifiers: a row of scores for each row of features.
+fn scores_rank(op: &Op) -> Option<usize> {
+    (op.domain == "ai.onnx.ml" && op.kind.ends_with("Classifier")).then_some(2)
 }
 
 fn constant(op: &Op) -> Option<Tensor> {

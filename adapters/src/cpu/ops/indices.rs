@@ -255,8 +255,53 @@ pub(super) fn squeeze(context: &ParsingContext, node: &NodeProto) -> Built {
     if node.get_attr_opt_vec::<i64>("axes")?.is_some() {
         return standard(context, node);
     }
+    if node.input.len() < 2 || node.input[1].is_empty() {
+        return built(SqueezeOnes);
+    }
     standard(
         &ParsingContext { onnx_operator_set_version: context.onnx_operator_set_version.max(13), ..context.clone() },
         node,
     )
+}
+
+/// Removes all axes of one: how many are left hangs on extents.
+#[derive(Clone, Debug)]
+struct SqueezeOnes;
+
+/// Axes of one, if all extents are known.
+fn ones(shape: &[TDim]) -> TractResult<Vec<usize>> {
+    let known = shape.iter().map(TDim::to_usize).collect::<Result<Vec<_>, _>>();
+    let extents = known.context("axes that its extents decide")?;
+    Ok((0..extents.len()).filter(|&axis| extents[axis] == 1).collect())
+}
+
+impl Expansion for SqueezeOnes {
+    fn name(&self) -> StaticName {
+        "Squeeze".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        s: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_input_arity(inputs, 1)?;
+        check_output_arity(outputs, 1)?;
+        s.equals(&outputs[0].datum_type, &inputs[0].datum_type)?;
+        s.given(&inputs[0].shape, move |s, mut shape| {
+            ones(&shape)?;
+            shape.retain(|extent| *extent != 1.to_dim());
+            s.equals(&outputs[0].shape, shape)
+        })
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let axes = ones(&model.outlet_fact(inputs[0])?.shape)?;
+        let mut outlet = inputs[0];
+        for &axis in axes.iter().rev() {
+            outlet = model.wire_node(format!("{prefix}.{axis}"), AxisOp::Rm(axis), &[outlet])?[0];
+        }
+        Ok(tvec!(outlet))
+    }
 }

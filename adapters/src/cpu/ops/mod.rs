@@ -26,6 +26,7 @@ mod scatter;
 mod spectrum;
 mod standardize;
 mod topk;
+mod unfolded;
 
 pub(super) use cast::extents;
 pub(super) use curves::{exact_root, exact_sigmoid, exact_tanh};
@@ -38,11 +39,15 @@ use tract_onnx::{
     pb::NodeProto,
     tract_hir::internal::*,
 };
+pub(super) use unfolded::fold;
 
 /// What tract makes of a node.
 pub(super) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 pub(super) type Builder = fn(&ParsingContext, &NodeProto) -> Built;
+
+/// What stands before an operator that tract must not compute of constants.
+pub(super) const UNFOLDED: &str = "Unfolded";
 
 /// Builders by operator.
 const OPS: &[(&str, Builder)] = &[
@@ -95,6 +100,7 @@ const OPS: &[(&str, Builder)] = &[
     ("Squeeze", indices::squeeze),
     ("Tanh", curves::tanh),
     ("TopK", topk::topk),
+    (UNFOLDED, unfolded::unfolded),
 ];
 
 /// What tract builds by itself.

@@ -33,12 +33,16 @@ async fn check<const N: usize>(
     within: f64,
 ) {
     let extents: Vec<String> = x.spec().shape.extents().iter().map(usize::to_string).collect();
-    let sketch = Sketch::new(kind).input("x", x.spec().element, &extents.join(" "));
-    let sketch = sketch.op_with(kind, "x", "y", attributes).output("y");
-    let found = numbers(&run(sketch, opset, vec![x.clone()]).await.unwrap()[0]);
-    let near = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= within * b.abs();
-    let right = found.len() == expected.len() && found.iter().zip(expected).all(near);
-    assert!(right, "{kind}: {found:?} instead of {expected:?}");
+    let given = Sketch::new(kind).input("x", x.spec().element, &extents.join(" "));
+    // Computed once, when the model is loaded.
+    let constant = Sketch::new(kind).constant("x", x.clone());
+    for (sketch, inputs) in [(given, vec![x.clone()]), (constant, Vec::new())] {
+        let sketch = sketch.op_with(kind, "x", "y", attributes.clone()).output("y");
+        let found = numbers(&run(sketch, opset, inputs).await.unwrap()[0]);
+        let near = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= within * b.abs();
+        let right = found.len() == expected.len() && found.iter().zip(expected).all(near);
+        assert!(right, "{kind}: {found:?} instead of {expected:?}");
+    }
 }
 
 /// Rows with what is no number at the start, at the end and nowhere.
@@ -113,6 +117,11 @@ async fn scatters_give_what_is_no_number() {
         assert_same(&numbers(&run(sketch, 18, inputs()).await.unwrap()[0]), &expected, "ScatterND");
         let sketch = given().constant("i", longs(&[0, 0, -2, -1])).op_with("ScatterElements", "x i u", "y", how());
         assert_same(&numbers(&run(sketch, 18, inputs()).await.unwrap()[0]), &expected, "ScatterElements");
+        let constants = ["x", "u"].into_iter().zip(inputs());
+        let sketch = constants.fold(Sketch::new("scatter"), |sketch, (name, value)| sketch.constant(name, value));
+        let sketch = sketch.constant("i", longs(&[0, 0, -2, -1])).op_with("ScatterElements", "x i u", "y", how());
+        let found = run(sketch.output("y"), 18, Vec::new()).await.unwrap();
+        assert_same(&numbers(&found[0]), &expected, "ScatterElements of constants");
     }
 }
 
