@@ -26,13 +26,15 @@ use std::{
     future::pending,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Notify;
 
 /// The pause before a release that can't be brought is tried again; doubled each time, up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
+/// For so long a release that can't be fetched has not failed: who has it may be out of reach for a moment.
+const FETCHING: Duration = Duration::from_secs(5);
 /// What others are told of a failure.
 const WHY_MAX_CHARS: usize = 500;
 
@@ -160,11 +162,16 @@ impl Rollout {
 
     /// Brings a release however often it takes, and then waits.
     async fn pursue(self: &Arc<Self>, wanted: &Option<Sealed>) {
-        let mut pause = RETRY_MIN;
+        let (mut pause, begun) = (RETRY_MIN, Instant::now());
         match wanted {
             Some(wanted) if *lock(&self.running) != Some(wanted.id) => {
                 while let Err(error) = self.bring(wanted).await {
-                    self.failed(wanted, &error).await;
+                    match error {
+                        RolloutError::Fetch(error) if begun.elapsed() < FETCHING => {
+                            tracing::warn!(release = %wanted.id, %error, "it is asked for again");
+                        }
+                        error => self.failed(wanted, &error).await,
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY_MAX);
                 }
