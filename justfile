@@ -27,6 +27,10 @@ serve *flags: guests (_onnxruntime "optional")
 test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (_onnxruntime "needed") _npus
     VK_ADD_DRIVER_FILES={{ swiftshader }} BURST_PYTHON={{ python }} BURST_ONNXRUNTIME={{ onnxruntime }} BURST_OPENVINO={{ openvino }}/onnxruntime/capi BURST_QNN={{ qnn }}/onnxruntime_qnn cargo test --locked --workspace --features conformance {{ filter }}
 
+# The proofs that take long, whole: a thousand nodes killed, half an hour. `just test` runs them small
+soak: _nodes
+    BURST_SOAK=1 cargo test --locked --workspace --features conformance --test house no_request_is_lost_with_a_node
+
 # Formats, lints and documentation; warnings are errors
 check: _targets
     cargo fmt --all --check
@@ -164,6 +168,7 @@ _peers bench: _clients
     set -euo pipefail
     case {{ bench }} in
     host | burst)
+        {{ python }} -m pip install -q --disable-pip-version-check -r tests/bench/requirements.txt
         command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
         packaged="silero_vad5 ppocr6_rec magika nudenet ddddocr_common"
         {{ python }} tests/zoo/zoo.py $packaged

@@ -209,9 +209,16 @@ impl Cluster {
     }
 }
 
-/// How often a node is killed: more where nobody waits.
+/// How often a node is killed: more where nobody waits, most in `just soak`.
 fn rounds() -> usize {
-    if std::env::var_os("CI").is_some() { 100 } else { 3 }
+    let set = |name| std::env::var_os(name).is_some();
+    if set("BURST_SOAK") {
+        1000
+    } else if set("CI") {
+        25
+    } else {
+        3
+    }
 }
 
 #[test]
