@@ -6,7 +6,7 @@
 use crate::{
     report::{Flags, Report, Row, median},
     support::{self, Burst, root},
-    wrk::{Seen, Target},
+    wrk::{Body, Seen, Target},
 };
 use std::{
     fs,
@@ -30,7 +30,7 @@ pub fn measure(flags: &Flags, report: &mut Report) {
     let burst = Burst::serve(&manifest);
     let (fresh, reused) = (Peer::serve(1), Peer::serve(1000));
 
-    let ours = Target { address: burst.http, path: "/v2/models/echo/infer", body: Some(BODY) };
+    let ours = Target { address: burst.http, path: "/v2/models/echo/infer", body: Body::Json(BODY) };
     let servers = [Some(ours), fresh.as_ref().map(Peer::target), reused.as_ref().map(Peer::target)];
     for server in servers.iter().flatten() {
         server.load(64, 1);
@@ -105,7 +105,7 @@ impl Peer {
     }
 
     fn target(&self) -> Target<'static> {
-        Target { address: self.address, path: "/", body: None }
+        Target { address: self.address, path: "/", body: Body::None }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Steady work: HTTP beside `wasmtime serve`, models beside ONNX Runtime.
+//! Steady work: HTTP beside `wasmtime serve`, models beside ONNX Runtime, models over HTTP beside FastAPI.
 //!
-//!     just bench host [echo] [models] [--quick]
+//!     just bench host [echo] [models] [serving] [--quick]
 
 mod echo;
 #[allow(dead_code)]
@@ -8,6 +8,7 @@ mod models;
 // Of this and of the support, each benchmark uses a part.
 #[allow(dead_code)]
 mod report;
+mod serving;
 #[allow(dead_code, unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
@@ -23,6 +24,9 @@ fn main() {
     }
     if flags.wants("models") {
         models::measure(&flags, &mut report);
+    }
+    if flags.wants("serving") {
+        serving::measure(&flags, &mut report);
     }
     report.finish();
 }

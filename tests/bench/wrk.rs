@@ -1,7 +1,7 @@
 //! `wrk`, and what it saw.
 
 use crate::support::root;
-use std::{net::SocketAddr, process::Command};
+use std::{net::SocketAddr, path::Path, process::Command};
 
 /// One run against one server.
 #[derive(Debug)]
@@ -15,8 +15,19 @@ pub struct Seen {
 pub struct Target<'a> {
     pub address: SocketAddr,
     pub path: &'a str,
-    /// Posted as JSON; a GET when left out.
-    pub body: Option<&'a str>,
+    pub body: Body<'a>,
+}
+
+/// What is sent.
+pub enum Body<'a> {
+    /// Nothing: a GET.
+    None,
+    Json(&'a str),
+    /// Bytes, of which the first are a head of the Open Inference Protocol; none where 0 are.
+    Binary {
+        file: &'a Path,
+        head_bytes: usize,
+    },
 }
 
 impl Target<'_> {
@@ -29,9 +40,14 @@ impl Target<'_> {
             .args(["--latency", "--timeout", "10s", "-s"])
             .arg(root().join("tests/bench/wrk.lua"))
             .arg(format!("http://{}{}", self.address, self.path))
-            .env_remove("BURST_BODY");
-        if let Some(body) = self.body {
-            command.env("BURST_BODY", body);
+            .env_remove("BURST_BODY")
+            .env_remove("BURST_BODY_FILE");
+        match self.body {
+            Body::None => {}
+            Body::Json(body) => drop(command.env("BURST_BODY", body)),
+            Body::Binary { file, head_bytes } => {
+                command.env("BURST_BODY_FILE", file).env("BURST_HEAD_BYTES", head_bytes.to_string());
+            }
         }
         let output = command.output().expect("wrk is a Debian package; `just bench` installs it");
         let told = String::from_utf8_lossy(&output.stdout);
