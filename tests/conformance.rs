@@ -68,6 +68,11 @@ fn small_models_of_packages_come_out_as_listed_on_the_gpu() {
     }
 }
 
+#[test]
+fn small_models_of_packages_come_out_as_listed_on_onnxruntime() {
+    compare(Set::Zoo, "onnxruntime", smallest);
+}
+
 /// Nothing that is listed failed, but what is excused with a reason.
 #[test]
 fn nothing_fails_that_is_not_excused() {
