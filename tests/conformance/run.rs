@@ -22,8 +22,11 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, available_parallelism},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// After which a device on the CPU is taken for hung.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What became of a case.
 pub enum Outcome {
@@ -66,8 +69,10 @@ pub fn accelerator(name: &str) -> Option<Arc<dyn Accelerator>> {
 }
 
 fn gpu(device: String) -> Arc<dyn Accelerator> {
-    let options =
-        Options { kernels: std::env::var("BURST_KERNELS").ok().map(|name| kernels(&name)), ..Options::default() };
+    // Drivers on the CPU take minutes for what a GPU does in a second.
+    let patience = Some(PATIENCE);
+    let kernels = std::env::var("BURST_KERNELS").ok().map(|name| kernels(&name));
+    let options = Options { kernels, patience, ..Options::default() };
     let opened = block_on(GpuAccelerator::open_with(&Wanted::Named(device), options));
     Arc::new(opened.unwrap_or_else(|fault| panic!("{fault}")))
 }

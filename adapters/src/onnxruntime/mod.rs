@@ -27,7 +27,7 @@ use program::OnnxRuntimeProgram;
 use runtime::Runtime;
 pub use runtime::{Arena, Options};
 use session::Session;
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
 /// How closely the numbers of quantised models are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,13 +49,14 @@ pub struct OnnxRuntimeAccelerator {
 }
 
 impl OnnxRuntimeAccelerator {
-    /// Loads the library, once for the process, and starts as many threads as compute at once; they sleep while nothing
-    /// runs.
+    /// Loads the library, once for the process. As many runs compute at once as there are cores, each on so many threads as
+    /// the options say; all sleep while nothing runs.
     pub fn new(options: &Options, math: Math) -> Result<Self, LibraryError> {
         let runtime = Runtime::start(options)?;
         let driver = format!("ONNX Runtime {}", runtime.version);
         let device = Arc::new(Device { driver, ..cpu::this_machine() });
-        let workers = Workers::start(options.threads).map_err(|fault| LibraryError::NotStarted(fault.to_string()))?;
+        let at_once = options.threads.max(available_parallelism().unwrap_or(NonZeroUsize::MIN));
+        let workers = Workers::start(at_once).map_err(|fault| LibraryError::NotStarted(fault.to_string()))?;
         Ok(Self { device, workers: Arc::new(workers), runtime, math })
     }
 
