@@ -47,6 +47,7 @@ pub(super) fn without_weights(
     left_out: impl Fn(&Tensor) -> bool,
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
     let mut graph = known(graph, limits)?;
+    unfold(&mut graph.ops);
     let tract = ops::framework().with_ignore_value_info(true);
     for port in &graph.inputs {
         input_type(port)?;
@@ -106,7 +107,7 @@ pub(super) const MARK: char = '@';
 fn tidy(ops: &mut Vec<Op>, opset: i64, values: &Values) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
     let spelled = std::mem::take(ops).into_iter().flat_map(|op| spelled(op, opset, values));
-    *ops = spelled.flat_map(apart).flat_map(unfolded).collect();
+    *ops = spelled.flat_map(apart).collect();
     for op in ops {
         for names in [&mut op.inputs, &mut op.outputs] {
             names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
@@ -186,15 +187,24 @@ fn apart(mut op: Op) -> Vec<Op> {
     vec![op, sum]
 }
 
-/// An operator that is replaced later, kept from being computed before.
-fn unfolded(mut op: Op) -> Vec<Op> {
-    if !op.domain.is_empty() || !REPLACED.contains(&op.kind.as_str()) || op.inputs.is_empty() {
-        return vec![op];
+/// Keeps operators that are replaced later from being computed before.
+fn unfold(ops: &mut Vec<Op>) {
+    for mut op in mem::take(ops) {
+        for (_, attribute) in &mut op.attributes {
+            match attribute {
+                Attribute::Graph(graph) => unfold(&mut graph.ops),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| unfold(&mut graph.ops)),
+                _ => {}
+            }
+        }
+        let replaced = op.domain.is_empty() && REPLACED.contains(&op.kind.as_str());
+        if let Some(input) = op.inputs.first_mut().filter(|_| replaced) {
+            let name = format!("{}{MARK}{}", op.name, ops::UNFOLDED);
+            let outer = mem::replace(input, name.clone());
+            ops.push(Op { name: name.clone(), kind: ops::UNFOLDED.into(), ..Op::identity(outer, name) });
+        }
+        ops.push(op);
     }
-    let result = op.outputs.iter().find(|output| !output.is_empty()).map_or("", String::as_str);
-    let inner = format!("{result}{MARK}{}", ops::UNFOLDED);
-    let outer = mem::replace(&mut op.inputs[0], inner.clone());
-    vec![Op { kind: ops::UNFOLDED.into(), ..Op::identity(outer, inner) }, op]
 }
 
 /// tract's error, shortened, as what this device can't do: the operator, as ONNX calls it, and the cause.
