@@ -34,6 +34,7 @@ pub use format::Onnx;
 pub use inline::inline;
 pub use plain::{Target, plain};
 pub use sort::reads;
+pub use versions::differ;
 
 /// The element type of this number in `TensorProto.DataType`; the error names what has none here.
 pub fn element(number: i64) -> Result<burst_host::nouns::Element, String> {

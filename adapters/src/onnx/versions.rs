@@ -57,7 +57,7 @@ const CHANGES: &[(&str, &[i64])] = &[
 ];
 
 /// Whether an operator of this name may mean something else in the later of two versions.
-pub(super) fn differ(domain: &str, kind: &str, from: i64, to: i64) -> bool {
+pub fn differ(domain: &str, kind: &str, from: i64, to: i64) -> bool {
     if !domain.is_empty() {
         return true;
     }

@@ -52,11 +52,54 @@ fn exhausted(message: &str) -> bool {
 
 /// The first line without the place in ONNX Runtime's sources, shortened.
 fn short(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    // `/onnxruntime_src/…/file.cc:123 void function(…) the reason`, and before it what failed.
+    let line = without_place(message.lines().next().unwrap_or_default());
     let mut short: String = line.chars().take(TEXT_MAX).collect();
     if short.len() < line.len() {
         short.push('…');
     }
     short
+}
+
+/// Leaves out `/onnxruntime_src/…/file.cc:123 void function(…) const `, which stands between what failed and why.
+fn without_place(line: &str) -> String {
+    let parted = line.split_once("/onnxruntime_src/").and_then(|(what, place)| {
+        let (_, mut why) = place.split_once(' ')?;
+        why = &why[why.find('(')?..];
+        // Twice for `operator()(…)`.
+        while why.starts_with('(') {
+            why = &why[closing(why)? + 1..];
+        }
+        Some(format!("{what}{}", why.trim_start_matches(" const").trim_start()))
+    });
+    parted.unwrap_or_else(|| line.to_owned())
+}
+
+/// Where the parenthesis closes that a text begins with.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    text.char_indices().find_map(|(at, c)| {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        (depth == 0).then_some(at)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_foreign_sources_are_left_out() {
+        let of = "Node 'a' Status Message: ";
+        let place =
+            "/onnxruntime_src/core/a.cc:12 virtual Status ns::Op::Compute(const std::function<void(int)>&) const ";
+        assert_eq!(short(&format!("{of}{place}x (y) was false.\nMore")), format!("{of}x (y) was false."));
+        assert_eq!(short("/onnxruntime_src/b.h:1 auto ns::Op::operator()(int) too new"), "too new");
+        for whole in ["no place", "/onnxruntime_src/b.h:1", "/onnxruntime_src/b.h:1 f(", "", "é/onnxruntime_src/ ("] {
+            assert_eq!(short(whole), whole);
+        }
+    }
 }

@@ -47,9 +47,17 @@ impl Session {
         if math == Math::Exact {
             keep_activations(&mut graph.ops);
         }
-        let builder = options(runtime, math).map_err(fault::of_load)?;
-        let (session, weights) = commit(&undeclared(&graph), builder, runtime)?;
-        Self::of(&graph, session, weights, runtime)
+        let mut written = undeclared(&graph);
+        loop {
+            let builder = options(runtime, math).map_err(fault::of_load)?;
+            match commit(&written, builder, runtime) {
+                Err(Fault::Unsupported(reason)) if reason.contains(TOO_NEW) && lowered(&mut written) => {}
+                committed => {
+                    let (session, weights) = committed?;
+                    return Self::of(&graph, session, weights, runtime);
+                }
+            }
+        }
     }
 
     /// Loads a graph as it is.
@@ -129,6 +137,37 @@ pub(super) fn commit(
     Ok((builder.commit_from_memory(&model).map_err(fault::of_load)?, weights))
 }
 
+/// What ONNX Runtime says of an operator set that was not released when it was built.
+const TOO_NEW: &str = "is under development";
+/// ONNX Runtime refuses later ones by their number alone. What they brought are types and notes for several devices.
+const IR_VERSION_MAX: i64 = 10;
+
+/// Writes the graph in the operator set before its own, if that means the same by all operators.
+fn lowered(graph: &mut Graph) -> bool {
+    let Some(opset) = graph.opsets.iter_mut().find(|opset| opset.domain.is_empty()) else { return false };
+    let version = opset.version;
+    if differs(&graph.ops, version) || graph.functions.iter().any(|function| differs(&function.ops, version)) {
+        return false;
+    }
+    opset.version -= 1;
+    let own = graph.functions.iter_mut().flat_map(|function| &mut function.opsets);
+    own.filter(|own| own.domain.is_empty() && own.version == version).for_each(|own| own.version -= 1);
+    version > OPSET_MIN
+}
+
+/// Whether one of the operators, or of those in their graphs, changed with this version of ONNX's operator set.
+fn differs(ops: &[Op], version: i64) -> bool {
+    let inside = |attribute: &Attribute| match attribute {
+        Attribute::Graph(graph) => differs(&graph.ops, version),
+        Attribute::Graphs(graphs) => graphs.iter().any(|graph| differs(&graph.ops, version)),
+        _ => false,
+    };
+    ops.iter().any(|op| {
+        op.domain.is_empty() && onnx::differ("", &op.kind, version - 1, version)
+            || op.attributes.iter().any(|(_, attribute)| inside(attribute))
+    })
+}
+
 /// The graph without what it says of the shapes of its results: ONNX Runtime would repeat that as what it inferred.
 fn undeclared(graph: &Graph) -> Graph {
     let mut graph = graph.clone();
@@ -136,13 +175,33 @@ fn undeclared(graph: &Graph) -> Graph {
     graph
 }
 
-/// The graph without constants that nobody uses, which a session looks for in vain.
+/// The graph without what ONNX Runtime refuses: constants that nobody uses, which it looks for in vain, names that several
+/// operators have, and a version of ONNX that is later than what is used of it.
 fn needed(graph: &Graph) -> Graph {
     let mut used: HashSet<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
     graph.ops.iter().for_each(|op| onnx::reads(op, &mut used));
     let mut needed = graph.clone();
     needed.constants.retain(|(name, _)| used.contains(name.as_str()));
+    needed.ir_version = needed.ir_version.min(IR_VERSION_MAX);
+    name_once(&mut needed.ops);
     needed
+}
+
+/// Leaves out names of operators that others had before.
+fn name_once(ops: &mut [Op]) {
+    let mut names = HashSet::new();
+    for op in ops {
+        if !names.insert(op.name.clone()) {
+            op.name.clear();
+        }
+        for (_, attribute) in &mut op.attributes {
+            match attribute {
+                Attribute::Graph(graph) => name_once(&mut graph.ops),
+                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| name_once(&mut graph.ops)),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The graph, in later operators where its own are older than ONNX Runtime.

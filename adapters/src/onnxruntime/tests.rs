@@ -233,3 +233,15 @@ async fn what_a_model_says_of_its_results_is_compared() {
     let told: Vec<_> = program.signature().outputs.iter().map(|port| port.shape.clone().unwrap()).collect();
     assert_eq!(told, [vec![Extent::Any, Extent::Any], vec![Extent::Any, Extent::Fixed(3)]]);
 }
+
+/// What the newest libraries write, and names that an exporter gave twice.
+#[tokio::test]
+async fn newer_stamps_and_double_names_load() {
+    let sketch = Sketch::new("new").input("x", Element::Fp32, "2").op("Abs", "x", "a").op("Neg", "a", "y").output("y");
+    let mut graph = sketch.graph();
+    (graph.ir_version, graph.opsets[0].version) = (14, 28);
+    graph.ops.iter_mut().for_each(|op| op.name = "node".into());
+    let x = Tensor::from_slice(Element::Fp32, [2], &[-1.0f32, 2.0]).unwrap();
+    let y = accelerator().load(&graph).await.unwrap().run(vec![x], soon()).await.unwrap();
+    assert_eq!(y[0].to_vec::<f32>(), Some(vec![-1.0, -2.0]));
+}
