@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-const MODELS: [&str; 3] = ["mobilenetv2", "minilm_l6_s128", "magika"];
+const MODELS: [&str; 4] = ["mobilenetv2", "minilm_l6_s128", "magika", "silero_vad5"];
 const CONNECTIONS: usize = 8;
 /// Of one run: both cores, as is the default of both, and one, with which a burst is through sooner.
 const THREADS: [usize; 2] = [2, 1];
