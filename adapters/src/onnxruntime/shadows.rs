@@ -2,7 +2,7 @@
 //! anew.
 
 use burst_host::nouns::{Attribute, Graph};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Names anew what hides something in the graphs of operators.
 pub(super) fn rename(graph: &mut Graph) {
@@ -11,7 +11,7 @@ pub(super) fn rename(graph: &mut Graph) {
 }
 
 /// The values that a graph defines.
-fn own(graph: &Graph) -> HashSet<String> {
+fn own(graph: &Graph) -> BTreeSet<String> {
     let ports = graph.inputs.iter().map(|port| &port.name);
     let constants = graph.constants.iter().map(|(name, _)| name);
     let results = graph.ops.iter().flat_map(|op| &op.outputs).filter(|name| !name.is_empty());
@@ -20,7 +20,7 @@ fn own(graph: &Graph) -> HashSet<String> {
 
 /// Goes through the graphs of a graph's operators. `visible` is defined in it or around it, `renamed` what of that has
 /// another name now.
-fn inside(graph: &mut Graph, visible: &HashSet<String>, renamed: &HashMap<String, String>, fresh: &mut usize) {
+fn inside(graph: &mut Graph, visible: &BTreeSet<String>, renamed: &HashMap<String, String>, fresh: &mut usize) {
     for (_, attribute) in graph.ops.iter_mut().flat_map(|op| &mut op.attributes) {
         match attribute {
             Attribute::Graph(inner) => apart(inner, visible, renamed, fresh),
@@ -31,14 +31,18 @@ fn inside(graph: &mut Graph, visible: &HashSet<String>, renamed: &HashMap<String
 }
 
 /// Names anew what an inner graph hides.
-fn apart(graph: &mut Graph, visible: &HashSet<String>, renamed: &HashMap<String, String>, fresh: &mut usize) {
-    let (own, mut renamed, mut visible) = (own(graph), renamed.clone(), visible.clone());
-    for name in own {
-        if visible.contains(&name) {
+fn apart(graph: &mut Graph, visible: &BTreeSet<String>, renamed: &HashMap<String, String>, fresh: &mut usize) {
+    let (own, mut renamed) = (own(graph), renamed.clone());
+    let hidden: Vec<_> = own.intersection(visible).cloned().collect();
+    let mut visible: BTreeSet<_> = own.union(visible).cloned().collect();
+    for name in hidden {
+        let mut new = name.clone();
+        while visible.contains(&new) {
             *fresh += 1;
-            renamed.insert(name.clone(), format!("{name}@{fresh}"));
+            new = format!("{name}@{fresh}");
         }
-        visible.insert(name);
+        visible.insert(new.clone());
+        renamed.insert(name, new);
     }
     if !renamed.is_empty() {
         for name in names(graph) {

@@ -213,7 +213,8 @@ async fn inner_values_hide_outer_ones() {
     let deep = Sketch::new("deep").constant("w", one(5.0));
     let deep = deep.op_with("If", "c", "p", choice(branch(100.0), branch(200.0))).op("Add", "p w", "q").output("q");
     let sketch = Sketch::new("hidden").input("x", Element::Fp32, "1").input("c", Element::Bool, "1");
-    let sketch = sketch.constant("w", one(1000.0));
+    // A name that a new one might be taken for.
+    let sketch = sketch.constant("w", one(1000.0)).constant("w@1", one(0.5));
     let sketch = sketch.op_with("If", "c", "a", choice(deep.graph(), branch(7.0))).op("Add", "a w", "y").output("y");
     for (condition, expected) in [(1u8, 1107.0), (0, 1009.0)] {
         let c = Tensor::from_slice(Element::Bool, [1], &[condition]).unwrap();
