@@ -168,7 +168,7 @@ _peers bench: _clients
     set -euo pipefail
     case {{ bench }} in
     host | burst)
-        {{ python }} -m pip install -q --disable-pip-version-check -r tests/bench/requirements.txt
+        cmp -s tests/bench/requirements.txt target/venv/bench.txt || { {{ python }} -m pip install -q --disable-pip-version-check -r tests/bench/requirements.txt && cp tests/bench/requirements.txt target/venv/bench.txt; }
         command -v wrk >/dev/null && command -v runc >/dev/null || just _apt wrk runc
         packaged="silero_vad5 ppocr6_rec magika nudenet ddddocr_common"
         {{ python }} tests/zoo/zoo.py $packaged

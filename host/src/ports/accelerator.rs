@@ -61,6 +61,7 @@ impl fmt::Display for Device {
     }
 }
 
+// `async_trait` would bound lifetimes, under which the compiler proves all of a driver `Send` anew for each method.
 /// One device and what runs on it. Every call may come from many guests at once.
 pub trait Accelerator: Send + Sync {
     /// What it is. Never waits.
