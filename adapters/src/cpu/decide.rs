@@ -1,7 +1,7 @@
 //! Inputs whose numbers decide over shapes, or over how an operator computes, where tract wants constants: a plan is made
 //! for each set of them that is in use.
 
-use burst_host::nouns::{Attribute, Fault, Graph, Op, Tensor};
+use burst_host::nouns::{Fault, Graph, Op, Tensor};
 use bytes::Bytes;
 use std::collections::HashMap;
 
@@ -141,12 +141,6 @@ pub(super) fn decided(graph: &Graph, deciding: &[usize], inputs: &[Tensor]) -> G
 fn collect<'a>(graph: &'a Graph, ops: &mut Vec<&'a Op>) {
     for op in &graph.ops {
         ops.push(op);
-        for (_, attribute) in &op.attributes {
-            match attribute {
-                Attribute::Graph(inner) => collect(inner, ops),
-                Attribute::Graphs(inner) => inner.iter().for_each(|inner| collect(inner, ops)),
-                _ => {}
-            }
-        }
+        op.graphs().for_each(|inner| collect(inner, ops));
     }
 }

@@ -18,12 +18,10 @@ pub(super) fn as_bytes(graph: &mut Graph) {
     for op in &mut graph.ops {
         bound(op, &found);
         for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Tensor(tensor) => widen(tensor),
-                Attribute::Graph(inner) => as_bytes(inner),
-                Attribute::Graphs(inner) => inner.iter_mut().for_each(as_bytes),
-                _ => {}
+            if let Attribute::Tensor(tensor) = attribute {
+                widen(tensor);
             }
+            attribute.graphs_mut().iter_mut().for_each(as_bytes);
         }
     }
 }

@@ -121,13 +121,7 @@ fn tidy(ops: &mut Vec<Op>, opset: i64, values: &Values) {
         if op.kind == "Scan" {
             from_the_start(op);
         }
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(graph) => tidy_inner(graph, opset, values),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| tidy_inner(graph, opset, values)),
-                _ => {}
-            }
-        }
+        op.graphs_mut().for_each(|graph| tidy_inner(graph, opset, values));
     }
 }
 
@@ -190,13 +184,7 @@ fn apart(mut op: Op) -> Vec<Op> {
 /// Keeps operators that are replaced later from being computed before.
 fn unfold(ops: &mut Vec<Op>) {
     for mut op in mem::take(ops) {
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(graph) => unfold(&mut graph.ops),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| unfold(&mut graph.ops)),
-                _ => {}
-            }
-        }
+        op.graphs_mut().for_each(|graph| unfold(&mut graph.ops));
         let replaced = op.domain.is_empty() && REPLACED.contains(&op.kind.as_str());
         if let Some(input) = op.inputs.first_mut().filter(|_| replaced) {
             let name = format!("{}{MARK}{}", op.name, ops::UNFOLDED);
@@ -249,9 +237,8 @@ fn supported_op(op: &Op, graph: &Graph, known: &dyn Fn(&str) -> bool) -> Result<
     if let Some(trap) = trap(op, graph) {
         return Err(Fault::Unsupported(format!("operator `{}` on the CPU: {trap}", op.kind)));
     }
+    op.graphs().try_for_each(|graph| supported(graph, known))?;
     op.attributes.iter().try_for_each(|(_, attribute)| match attribute {
-        Attribute::Graph(graph) => supported(graph, known),
-        Attribute::Graphs(graphs) => graphs.iter().try_for_each(|graph| supported(graph, known)),
         Attribute::Tensor(tensor) => constant(tensor),
         Attribute::Tensors(tensors) => tensors.iter().try_for_each(constant),
         _ => Ok(()),

@@ -82,9 +82,8 @@ pub fn of_shapes(node: &Node<'_>) -> Option<Vec<Value>> {
 
 /// The results of an op whose inputs are all known, and whose results are `sound`.
 pub fn fold(node: &Node<'_>, folds: &Folds, sound: impl FnOnce() -> bool) -> Option<Vec<Value>> {
-    let graphs = |(_, attribute): &(String, Attribute)| matches!(attribute, Attribute::Graph(_) | Attribute::Graphs(_));
     let random = node.op.kind.starts_with("Random") || node.op.kind == "Bernoulli" || node.op.kind == "Multinomial";
-    if random || node.op.attributes.iter().any(graphs) {
+    if random || node.op.graphs().next().is_some() {
         return None;
     }
     let graph = alone(node).filter(|_| sound())?;

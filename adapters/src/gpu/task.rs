@@ -1,10 +1,7 @@
 //! What a walk has still to do. Control flow is spelled out on the way: a branch as its operators, a loop as the
 //! operators of a round and the loop again.
 
-use super::{
-    lower::{self, rounds::Round},
-    pattern::Pattern,
-};
+use super::{lower::rounds::Round, pattern::Pattern};
 use burst_host::nouns::Op;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -35,7 +32,7 @@ impl Task {
 pub fn used<'a>(ops: &'a [Op], names: &mut BTreeSet<&'a str>) {
     for op in ops {
         names.extend(op.inputs.iter().map(String::as_str));
-        for graph in lower::branches(op) {
+        for graph in op.graphs() {
             used(&graph.ops, names);
             names.extend(graph.outputs.iter().map(|port| port.name.as_str()));
         }

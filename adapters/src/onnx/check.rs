@@ -112,16 +112,12 @@ fn attributes(op: &Op, scope: &Scope<'_>, function: Option<&Function>) -> Result
         if !names.insert(name) {
             return Err(OnnxError::Duplicate(format!("{name} of {}", user(op))));
         }
-        match value {
-            Attribute::Graph(graph) => subgraph(graph, Some(scope), function)?,
-            Attribute::Graphs(graphs) => {
-                graphs.iter().try_for_each(|graph| subgraph(graph, Some(scope), function))?;
-            }
-            Attribute::Reference { name, .. } if !function.is_some_and(|function| takes(function, name)) => {
-                return Err(OnnxError::Undefined { value: name.clone(), user: user(op) });
-            }
-            _ => {}
+        if let Attribute::Reference { name, .. } = value
+            && !function.is_some_and(|function| takes(function, name))
+        {
+            return Err(OnnxError::Undefined { value: name.clone(), user: user(op) });
         }
+        value.graphs().iter().try_for_each(|graph| subgraph(graph, Some(scope), function))?;
     }
     Ok(())
 }
@@ -184,19 +180,10 @@ impl<'a> Calls<'a> {
         for op in ops {
             let key = (&*op.domain, &*op.kind);
             add(if self.functions.contains_key(&key) { self.count(key, level + 1)? } else { (0, 1) });
-            for graph in op.attributes.iter().flat_map(|(_, value)| graphs(value)) {
+            for graph in op.graphs() {
                 add(self.body(&graph.ops, level)?);
             }
         }
         Ok(total)
-    }
-}
-
-/// The graphs inside an attribute.
-pub(super) fn graphs(attribute: &Attribute) -> &[Graph] {
-    match attribute {
-        Attribute::Graph(graph) => std::slice::from_ref(graph),
-        Attribute::Graphs(graphs) => graphs,
-        _ => &[],
     }
 }

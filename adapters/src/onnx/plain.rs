@@ -8,7 +8,7 @@ use super::{
     facts::Facts,
     inline, learned, names, upgrade,
 };
-use burst_host::nouns::{Attribute, Fault, Graph, Op, Opset, Tensor};
+use burst_host::nouns::{Fault, Graph, Op, Opset, Tensor};
 use std::mem;
 
 /// Writes one operator in others; `false` where it is fine as it is.
@@ -94,15 +94,7 @@ impl Pass<'_> {
         if !native && !names::is_defined(&op.domain, &op.kind) {
             return Err(self.unsupported(&op, ""));
         }
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(graph) => self.graph(graph, facts)?,
-                Attribute::Graphs(graphs) => {
-                    graphs.iter_mut().try_for_each(|graph| self.graph(graph, facts))?;
-                }
-                _ => {}
-            }
-        }
+        op.graphs_mut().try_for_each(|graph| self.graph(graph, facts))?;
         facts.learn(&op);
         ops.push(op);
         self.made += 1;

@@ -1,7 +1,6 @@
 //! Puts operators behind those whose results they use. ONNX asks for that order; some converters append what they add.
 
-use super::check::graphs;
-use burst_host::nouns::{Graph, Op};
+use burst_host::nouns::Op;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet},
@@ -10,21 +9,12 @@ use std::{
 /// Sorts the operators of a graph or a function, and of the graphs inside them. What is in order stays as it is; a
 /// cycle is left for the check of names to refuse.
 pub(super) fn sort(ops: &mut Vec<Op>) {
-    for graph in ops.iter_mut().flat_map(|op| op.attributes.iter_mut()).flat_map(|(_, value)| inner(value)) {
+    for graph in ops.iter_mut().flat_map(Op::graphs_mut) {
         sort(&mut graph.ops);
     }
     let Some(order) = order(ops) else { return };
     let mut slots: Vec<Option<Op>> = std::mem::take(ops).into_iter().map(Some).collect();
     ops.extend(order.into_iter().filter_map(|at| slots[at].take()));
-}
-
-fn inner(attribute: &mut burst_host::nouns::Attribute) -> &mut [Graph] {
-    use burst_host::nouns::Attribute;
-    match attribute {
-        Attribute::Graph(graph) => std::slice::from_mut(graph),
-        Attribute::Graphs(graphs) => graphs,
-        _ => &mut [],
-    }
 }
 
 /// The places of the operators, the earliest first of those that could come; `None` where nothing has to move.
@@ -66,7 +56,7 @@ fn order(ops: &[Op]) -> Option<Vec<usize>> {
 /// The values that an operator uses, those of outer scopes that its graphs use among them.
 pub fn reads<'a>(op: &'a Op, used: &mut HashSet<&'a str>) {
     used.extend(op.inputs.iter().map(String::as_str));
-    for graph in op.attributes.iter().flat_map(|(_, value)| graphs(value)) {
+    for graph in op.graphs() {
         let mut inside = HashSet::new();
         graph.ops.iter().for_each(|op| reads(op, &mut inside));
         inside.extend(graph.outputs.iter().map(|output| output.name.as_str()));

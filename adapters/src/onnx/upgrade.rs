@@ -4,7 +4,7 @@ mod broadcast;
 mod form;
 mod scale;
 
-use super::{build::Builder, check::graphs, plain::Row};
+use super::{build::Builder, plain::Row};
 use burst_host::nouns::{Graph, Op};
 
 /// What graphs of earlier operator sets are in once this is done: the first that `Resize` is in.
@@ -49,8 +49,7 @@ pub(super) fn target(graph: &Graph, opset: i64) -> i64 {
 }
 
 fn scans(graph: &Graph) -> bool {
-    let inner = |op: &Op| op.attributes.iter().flat_map(|(_, value)| graphs(value)).any(scans);
-    graph.ops.iter().any(|op| op.kind == "Scan" || inner(op))
+    graph.ops.iter().any(|op| op.kind == "Scan" || op.graphs().any(scans))
 }
 
 /// What writes an operator of this operator set anew.

@@ -119,13 +119,7 @@ fn guard_in(graph: &mut Graph, mut known: Known) {
     }
     let mut ops = Vec::with_capacity(graph.ops.len());
     for mut op in std::mem::take(&mut graph.ops) {
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(inner) => guard_in(inner, known.clone()),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|inner| guard_in(inner, known.clone())),
-                _ => {}
-            }
-        }
+        op.graphs_mut().for_each(|inner| guard_in(inner, known.clone()));
         known.result(&op);
         match op.domain.is_empty() && ["Div", "Mod"].contains(&op.kind.as_str()) && known.may_trap(&op) {
             true => ops.extend(guarded(op)),

@@ -12,13 +12,7 @@ pub(super) const NAME: &str = "an empty batch for";
 /// Guards every recurrent operator of the graph and of its subgraphs.
 pub(super) fn guard(graph: &mut Graph) {
     for mut op in std::mem::take(&mut graph.ops) {
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(inner) => guard(inner),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(guard),
-                _ => {}
-            }
-        }
+        op.graphs_mut().for_each(guard);
         if RECURRENT.contains(&(op.domain.as_str(), op.kind.as_str())) {
             graph.ops.extend(checks(&mut op));
         }

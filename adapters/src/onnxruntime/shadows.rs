@@ -1,7 +1,7 @@
 //! Values of inner graphs that have the name of an outer one, for which ONNX Runtime takes the outer one. They are named
 //! anew.
 
-use burst_host::nouns::{Attribute, Graph};
+use burst_host::nouns::{Graph, Op};
 use std::collections::{BTreeSet, HashMap};
 
 /// Names anew what hides something in the graphs of operators.
@@ -21,13 +21,8 @@ fn own(graph: &Graph) -> BTreeSet<String> {
 /// Goes through the graphs of a graph's operators. `visible` is defined in it or around it, `renamed` what of that has
 /// another name now.
 fn inside(graph: &mut Graph, visible: &BTreeSet<String>, renamed: &HashMap<String, String>, fresh: &mut usize) {
-    for (_, attribute) in graph.ops.iter_mut().flat_map(|op| &mut op.attributes) {
-        match attribute {
-            Attribute::Graph(inner) => apart(inner, visible, renamed, fresh),
-            Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|inner| apart(inner, visible, renamed, fresh)),
-            _ => {}
-        }
-    }
+    let graphs = graph.ops.iter_mut().flat_map(Op::graphs_mut);
+    graphs.for_each(|inner| apart(inner, visible, renamed, fresh));
 }
 
 /// Names anew what an inner graph hides.

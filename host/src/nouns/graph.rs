@@ -4,6 +4,7 @@
 //! specification, <https://onnx.ai/onnx/repo-docs/IR.html>.
 
 use super::{Port, Signature, Tensor};
+use std::slice;
 
 /// The version of an operator set that a graph is written in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,26 @@ impl Graph {
     }
 }
 
+impl Attribute {
+    /// The graphs in it.
+    pub fn graphs(&self) -> &[Graph] {
+        match self {
+            Self::Graph(graph) => slice::from_ref(graph),
+            Self::Graphs(graphs) => graphs,
+            _ => &[],
+        }
+    }
+
+    /// The graphs in it, to be changed.
+    pub fn graphs_mut(&mut self) -> &mut [Graph] {
+        match self {
+            Self::Graph(graph) => slice::from_mut(graph),
+            Self::Graphs(graphs) => graphs,
+            _ => &mut [],
+        }
+    }
+}
+
 impl Op {
     /// Gives the value `from` the name `to`.
     pub fn identity(from: String, to: String) -> Self {
@@ -102,6 +123,16 @@ impl Op {
             outputs: vec![to],
             attributes: Vec::new(),
         }
+    }
+
+    /// The graphs in its attributes: branches and bodies.
+    pub fn graphs(&self) -> impl Iterator<Item = &Graph> {
+        self.attributes.iter().flat_map(|(_, attribute)| attribute.graphs())
+    }
+
+    /// The graphs in its attributes, to be changed.
+    pub fn graphs_mut(&mut self) -> impl Iterator<Item = &mut Graph> {
+        self.attributes.iter_mut().flat_map(|(_, attribute)| attribute.graphs_mut())
     }
 
     /// The attribute of this name.

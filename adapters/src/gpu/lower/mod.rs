@@ -64,7 +64,7 @@ use super::{
     planner::{Halt, Node, Planner, Value},
     task::Task,
 };
-use burst_host::nouns::{Attribute, Fault, Graph, Op};
+use burst_host::nouns::{Fault, Op};
 
 /// Lowers one op: what its outputs are.
 type Lower = fn(&mut Planner, &Node<'_>) -> Result<Vec<Value>, Halt>;
@@ -238,15 +238,6 @@ pub fn known(op: &Op) -> Result<(), Fault> {
     let ours = matches!(op.domain.as_str(), "" | "ai.onnx");
     let folded = ours && matches!(op.kind.as_str(), "Constant" | "Shape" | "Size");
     if folded || spelled(op).is_some() { Ok(()) } else { find(&op.domain, &op.kind).map(drop) }
-}
-
-/// The graphs inside an op.
-pub fn branches(op: &Op) -> impl Iterator<Item = &Graph> {
-    op.attributes.iter().flat_map(|(_, attribute)| match attribute {
-        Attribute::Graph(graph) => std::slice::from_ref(&**graph),
-        Attribute::Graphs(graphs) => graphs.as_slice(),
-        _ => &[],
-    })
 }
 
 /// Lowers an op whose inputs are not all known.

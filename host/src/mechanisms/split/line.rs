@@ -1,6 +1,6 @@
 //! The operators of a model in line: who yields and who uses what.
 
-use crate::nouns::{Attribute, Graph, Op, Port, Tensor};
+use crate::nouns::{Graph, Op, Port, Tensor};
 use std::collections::{HashMap, HashSet};
 
 /// A model as something that can be cut.
@@ -127,7 +127,7 @@ impl<'a> Line<'a> {
 /// Whether computing it twice gives the same, and costs little beside a run.
 fn is_repeatable(op: &Op) -> bool {
     let random = op.kind.starts_with("Random") || ["Bernoulli", "Dropout", "Multinomial"].contains(&op.kind.as_str());
-    op.domain.is_empty() && !random && op.attributes.iter().all(|(_, value)| graphs(value).is_empty())
+    op.domain.is_empty() && !random && op.graphs().next().is_none()
 }
 
 /// What an op uses, in its subgraphs too. Names that the subgraphs define themselves are among them.
@@ -136,18 +136,10 @@ fn names(op: &Op) -> Vec<&str> {
     let mut left = vec![op];
     while let Some(op) = left.pop() {
         found.extend(op.inputs.iter().map(String::as_str).filter(|name| !name.is_empty()));
-        for graph in op.attributes.iter().flat_map(|(_, value)| graphs(value)) {
+        for graph in op.graphs() {
             left.extend(&graph.ops);
             found.extend(graph.outputs.iter().map(|port| port.name.as_str()));
         }
     }
     found
-}
-
-fn graphs(attribute: &Attribute) -> &[Graph] {
-    match attribute {
-        Attribute::Graph(graph) => std::slice::from_ref(graph),
-        Attribute::Graphs(graphs) => graphs,
-        _ => &[],
-    }
 }
