@@ -1,11 +1,13 @@
-//! Operators of `ai.onnx.ml` made of ONNX's own, where that gives what ONNX Runtime gives. Trees, votes and strings are
-//! left to accelerators.
+//! Operators of `ai.onnx.ml` made of ONNX's own, where that gives what ONNX Runtime gives. Votes and strings are left to
+//! accelerators.
 
 mod features;
+pub mod forest;
 mod labels;
 mod linear;
 mod post;
 mod scale;
+mod trees;
 mod vectors;
 
 use super::plain::Row;
@@ -23,6 +25,9 @@ const OPS: &[(&str, Row)] = &[
     ("OneHotEncoder", labels::one_hot),
     ("SVMRegressor", vectors::regress),
     ("Scaler", scale::scale),
+    ("TreeEnsemble", trees::ensemble),
+    ("TreeEnsembleClassifier", trees::classify),
+    ("TreeEnsembleRegressor", trees::regress),
 ];
 
 pub(super) fn row(op: &Op) -> Option<Row> {

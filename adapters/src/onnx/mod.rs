@@ -32,6 +32,7 @@ pub use error::OnnxError;
 pub use external::locations;
 pub use format::Onnx;
 pub use inline::inline;
+pub(crate) use learned::forest;
 pub use plain::{Target, plain};
 pub use sort::reads;
 pub use versions::differ;

@@ -1,5 +1,6 @@
 //! Attributes of an operator, as tract decoded them.
 
+use crate::onnx::forest::Attributes;
 use tract_onnx::{
     pb::{AttributeProto, NodeProto, TensorProto},
     tract_hir::internal::*,
@@ -56,11 +57,25 @@ fn read(tensor: &TensorProto) -> TractResult<Vec<f64>> {
     })
 }
 
-/// As many indices as `count`; fails where one is negative.
-pub fn indices(node: &NodeProto, name: &str, count: usize) -> TractResult<Vec<usize>> {
-    let list = ints(node, name);
-    ensure!(list.len() == count, "`{name}` has {} numbers instead of {count}", list.len());
-    list.iter()
-        .map(|&index| usize::try_from(index).map_err(|_| format_err!("`{name}` has a negative number")))
-        .collect()
+/// Why an operator is refused, as tract tells it.
+pub fn refused(why: String) -> TractError {
+    format_err!("{why}")
+}
+
+impl Attributes for NodeProto {
+    fn ints(&self, name: &str) -> &[i64] {
+        ints(self, name)
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        texts(self, name)
+    }
+
+    fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
+        numbers(self, name).map_err(|error| format!("{error:#}"))
+    }
+
+    fn tensor(&self, name: &str) -> Result<Vec<f64>, String> {
+        tensor(self, name).map_err(|error| format!("{error:#}"))
+    }
 }

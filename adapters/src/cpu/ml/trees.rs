@@ -1,24 +1,22 @@
 //! Ensembles of trees. What the standard leaves open is as ONNX Runtime has it.
 
 use super::{
-    attributes::{given, indices, int, ints, numbers, tensor, text, texts},
-    forest::{Aggregate, Branch, Forest, Mode, Node, Score},
+    attributes::{int, numbers, refused, text},
+    forest::Score,
     labels::{Class, Labels},
     rows::{Learned, Rows},
     scores::Transform,
 };
-use std::collections::HashMap;
+use crate::onnx::forest::{Aggregate, Forest};
 use tract_onnx::{model::ParsingContext, pb::NodeProto, tract_hir::internal::*};
 
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 pub fn classifier(_: &ParsingContext, node: &NodeProto) -> Built {
     let labels = Labels::of(node, "classlabels_int64s")?;
-    let forest = listed(node, "class", labels.len())?;
-    let weights =
-        || forest.nodes.iter().flat_map(|node| if let Node::Leaf(weights) = node { &weights[..] } else { &[] });
-    let single = weights().all(|(class, _)| weights().next().is_some_and(|(first, _)| first == class));
-    let shares = weights().all(|(_, weight)| *weight >= 0.0);
+    let forest = Forest::listed(node, "class", labels.len()).map_err(refused)?;
+    let single = forest.weights().all(|(class, _)| forest.weights().next().is_some_and(|(first, _)| first == class));
+    let shares = forest.weights().all(|(_, weight)| *weight >= 0.0);
     let base = numbers(node, "base_values")?;
     let transform = Transform::named(&text(node, "post_transform", "NONE"))?;
     ensure!(base.is_empty() || base.len() <= labels.len(), "{} base values", base.len());
@@ -31,10 +29,10 @@ pub fn classifier(_: &ParsingContext, node: &NodeProto) -> Built {
 
 pub fn regressor(_: &ParsingContext, node: &NodeProto) -> Built {
     let targets = usize::try_from(int(node, "n_targets", 1)).context("`n_targets`")?;
-    let aggregate = Aggregate::named(&text(node, "aggregate_function", "SUM"))?;
+    let aggregate = Aggregate::named(&text(node, "aggregate_function", "")).map_err(refused)?;
     let transform = Transform::named(&text(node, "post_transform", "NONE"))?;
     let regressor = Regressor {
-        forest: listed(node, "target", targets)?,
+        forest: Forest::listed(node, "target", targets).map_err(refused)?,
         base: numbers(node, "base_values")?,
         aggregate,
         transform,
@@ -47,126 +45,13 @@ pub fn regressor(_: &ParsingContext, node: &NodeProto) -> Built {
 pub fn ensemble(_: &ParsingContext, node: &NodeProto) -> Built {
     let targets = usize::try_from(int(node, "n_targets", 1)).context("`n_targets`")?;
     let regressor = Regressor {
-        forest: split(node, targets)?,
+        forest: Forest::split(node, targets).map_err(refused)?,
         base: Vec::new(),
-        aggregate: Aggregate::numbered(int(node, "aggregate_function", 1))?,
+        aggregate: Aggregate::numbered(int(node, "aggregate_function", 1)).map_err(refused)?,
         transform: Transform::numbered(int(node, "post_transform", 0))?,
         same: true,
     };
     Ok(Rows::boxed("TreeEnsemble", regressor))
-}
-
-fn mode(name: &str) -> TractResult<Option<Mode>> {
-    Ok(Some(match name {
-        "BRANCH_LEQ" => Mode::AtMost,
-        "BRANCH_LT" => Mode::Below,
-        "BRANCH_GTE" => Mode::AtLeast,
-        "BRANCH_GT" => Mode::Above,
-        "BRANCH_EQ" => Mode::Equal,
-        "BRANCH_NEQ" => Mode::Differs,
-        "LEAF" => return Ok(None),
-        other => bail!("`nodes_modes` {other}"),
-    }))
-}
-
-/// Trees whose nodes and weights name their tree and their node.
-fn listed(node: &NodeProto, leaves: &str, targets: usize) -> TractResult<Forest> {
-    let modes = texts(node, "nodes_modes").iter().map(|name| mode(name)).collect::<TractResult<Vec<_>>>()?;
-    let count = modes.len();
-    let places = ["nodes_treeids", "nodes_nodeids", "nodes_truenodeids", "nodes_falsenodeids", "nodes_featureids"];
-    let [trees, ids, yes, no, features] = places.map(|name| indices(node, name, count));
-    let (trees, ids, yes, no, features) = (trees?, ids?, yes?, no?, features?);
-    let splits = numbers(node, "nodes_values")?;
-    ensure!(splits.len() == count, "`nodes_values` has {} numbers instead of {count}", splits.len());
-    let missing = ints(node, "nodes_missing_value_tracks_true");
-    let mut weights = weights(node, leaves)?;
-    let places: HashMap<(usize, usize), usize> = (0..count).map(|at| ((trees[at], ids[at]), at)).collect();
-    ensure!(places.len() == count, "two nodes of one tree with the same number");
-    let mut children = vec![false; count];
-    let mut nodes = Vec::with_capacity(count);
-    for at in 0..count {
-        nodes.push(match modes[at] {
-            None => Node::Leaf(weights.remove(&(trees[at], ids[at])).unwrap_or_default()),
-            Some(mode) => {
-                let child = |id: usize| places.get(&(trees[at], id)).copied().context("a branch to no node");
-                let (yes, no) = (child(yes[at])?, child(no[at])?);
-                children[yes] = true;
-                children[no] = true;
-                let missing = missing.get(at).is_some_and(|&missing| missing != 0);
-                let (feature, split) = (features[at], splits[at]);
-                Node::Branch(Branch { feature, mode, split, members: Vec::new(), missing, yes, no })
-            }
-        });
-    }
-    ensure!(weights.is_empty(), "weights of what is no leaf");
-    let roots = (0..count).filter(|&at| !children[at]).collect();
-    let forest = Forest { nodes, roots, targets };
-    forest.check()?;
-    Ok(forest)
-}
-
-type Weights = HashMap<(usize, usize), Vec<(usize, f64)>>;
-
-/// The weights of each leaf, by its tree and node.
-fn weights(node: &NodeProto, leaves: &str) -> TractResult<Weights> {
-    let weights = numbers(node, &format!("{leaves}_weights"))?;
-    let list = |name: &str| indices(node, &format!("{leaves}_{name}"), weights.len());
-    let (trees, nodes, targets) = (list("treeids")?, list("nodeids")?, list("ids")?);
-    let mut found = Weights::new();
-    for (at, &weight) in weights.iter().enumerate() {
-        found.entry((trees[at], nodes[at])).or_default().push((targets[at], weight));
-    }
-    Ok(found)
-}
-
-/// Trees of branches, and leaves beside them.
-fn split(node: &NodeProto, targets: usize) -> TractResult<Forest> {
-    let modes = tensor(node, "nodes_modes")?;
-    let (count, splits) = (modes.len(), tensor(node, "nodes_splits")?);
-    let places = ["nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs", "nodes_featureids"];
-    let [yes, yes_leaf, no, no_leaf, features] = places.map(|name| indices(node, name, count));
-    let (yes, yes_leaf, no, no_leaf, features) = (yes?, yes_leaf?, no?, no_leaf?, features?);
-    let weights = tensor(node, "leaf_weights")?;
-    let owners = indices(node, "leaf_targetids", weights.len())?;
-    ensure!(splits.len() == count, "`nodes_splits` has {} numbers instead of {count}", splits.len());
-    let missing = ints(node, "nodes_missing_value_tracks_true");
-    let members = tensor(node, "membership_values")?;
-    let mut sets = members.split(|member| member.is_nan());
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut ends = Vec::new();
-    for at in 0..count {
-        let mode = match modes[at] as u8 {
-            0 => Mode::AtMost,
-            1 => Mode::Below,
-            2 => Mode::AtLeast,
-            3 => Mode::Above,
-            4 => Mode::Equal,
-            5 => Mode::Differs,
-            6 => Mode::Member,
-            other => bail!("`nodes_modes` {other}"),
-        };
-        let set = if mode == Mode::Member { sets.next().context("too few `membership_values`")? } else { &[] };
-        // A leaf of its own for each branch that ends in one.
-        let mut child = |id: usize, leaf: usize| -> TractResult<usize> {
-            if leaf == 0 {
-                ensure!(id < count, "a branch to no node");
-                return Ok(id);
-            }
-            let weight = *weights.get(id).context("a branch to no leaf")?;
-            ends.push(Node::Leaf(vec![(owners[id], weight)]));
-            Ok(count + ends.len() - 1)
-        };
-        let (yes, no) = (child(yes[at], yes_leaf[at])?, child(no[at], no_leaf[at])?);
-        let missing = missing.get(at).is_some_and(|&missing| missing != 0);
-        let (feature, split, members) = (features[at], splits[at], set.to_vec());
-        nodes.push(Node::Branch(Branch { feature, mode, split, members, missing, yes, no }));
-    }
-    nodes.append(&mut ends);
-    let roots = indices(node, "tree_roots", ints(node, "tree_roots").len())?;
-    let forest = Forest { nodes, roots, targets };
-    forest.check()?;
-    ensure!(given(node, "nodes_hitrates").is_none_or(|_| count > 0), "no nodes");
-    Ok(forest)
 }
 
 #[derive(Debug)]

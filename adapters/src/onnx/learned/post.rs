@@ -5,7 +5,12 @@ use super::super::build::Builder;
 /// Rows of at least two scores, transformed as `post_transform` says. Of a single one only PROBIT makes another.
 pub fn transformed(builder: &mut Builder<'_>, y: &str, single: bool) -> Result<String, String> {
     let name = builder.text("post_transform", "NONE");
-    Ok(match name.as_str() {
+    transformed_as(builder, &name, y, single)
+}
+
+/// The same by the name of the transformation.
+pub fn transformed_as(builder: &mut Builder<'_>, name: &str, y: &str, single: bool) -> Result<String, String> {
+    Ok(match name {
         "PROBIT" => probit(builder, y)?,
         "NONE" => y.to_owned(),
         "LOGISTIC" | "SOFTMAX" | "SOFTMAX_ZERO" if single => y.to_owned(),
