@@ -47,8 +47,8 @@ const TRUE: &str = "\u{0}true";
 const FALSE: &str = "\u{0}false";
 const ONE: &str = "\u{0}one";
 
-/// `Unsupported` with the first such operator and the element.
-pub fn check(program: &GpuProgram) -> Result<(), Fault> {
+/// What the outputs were found to be, as far as that is known. `Unsupported` with the first such operator and the element.
+pub fn check(program: &GpuProgram) -> Result<Vec<Option<Spec>>, Fault> {
     let mut planner = trail::planner(program);
     decisions(&mut planner)?;
     for port in &program.graph.inputs {
@@ -65,7 +65,8 @@ pub fn check(program: &GpuProgram) -> Result<(), Fault> {
             Err(_) => tasks.extend(otherwise(&mut planner, &program.graph, task).into_iter().rev()),
         }
     }
-    Ok(())
+    let found = |port: &Port| planner.values.get(&port.name).and_then(Value::spec).cloned();
+    Ok(program.graph.outputs.iter().map(found).collect())
 }
 
 fn decisions(planner: &mut Planner) -> Result<(), Fault> {

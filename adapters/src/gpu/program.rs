@@ -76,7 +76,8 @@ impl GpuProgram {
             None => false,
         };
         if !whole {
-            elements::check(&program)?;
+            let found = elements::check(&program)?;
+            doubt(&mut program.signature.outputs, &found);
         }
         Ok(program)
     }
@@ -158,6 +159,18 @@ impl GpuProgram {
     }
 }
 
+/// Keeps what the outputs are declared to be as far as it was found as well. What was not found may have any shape.
+fn doubt(outputs: &mut [Port], found: &[Option<Spec>]) {
+    for (port, found) in outputs.iter_mut().zip(found) {
+        let Some(spec) = found else {
+            port.shape = None;
+            continue;
+        };
+        port.element = port.element.or(Some(spec.element));
+        port.doubt(&spec.shape.extents().iter().copied().map(Some).collect::<Vec<_>>());
+    }
+}
+
 /// The specs of inputs that are all fixed.
 fn fixed(ports: &[Port]) -> Option<Vec<Spec>> {
     let extent = |extent: &Extent| if let Extent::Fixed(extent) = extent { Some(*extent) } else { None };
@@ -172,7 +185,7 @@ fn fixed(ports: &[Port]) -> Option<Vec<Spec>> {
 fn supported(ops: &[Op]) -> Result<(), Fault> {
     for op in ops {
         lower::known(op)?;
-        for graph in lower::branches(op) {
+        for graph in op.graphs() {
             supported(&graph.ops)?;
         }
     }

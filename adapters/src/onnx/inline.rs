@@ -12,7 +12,12 @@ pub fn inline(graph: &Graph, limits: &Limits) -> Result<Graph, OnnxError> {
     for function in &graph.functions {
         same_opsets(function, graph)?;
     }
-    let inlined = Graph { ops: inliner.ops(&graph.ops)?, functions: Vec::new(), ..shell(graph) };
+    let mut inlined = Graph { ops: inliner.ops(&graph.ops)?, functions: Vec::new(), ..shell(graph) };
+    for opset in graph.functions.iter().flat_map(|function| &function.opsets) {
+        if !inlined.opsets.iter().any(|known| known.domain == opset.domain) {
+            inlined.opsets.push(opset.clone());
+        }
+    }
     check::model(&inlined, limits)?;
     Ok(inlined)
 }
@@ -51,8 +56,7 @@ fn same_opsets(function: &Function, graph: &Graph) -> Result<(), OnnxError> {
 fn changed<'a>(ops: &'a [Op], domain: &str, from: i64, to: i64) -> Option<&'a str> {
     ops.iter().find_map(|op| {
         let here = op.domain == domain && versions::differ(domain, &op.kind, from, to);
-        let inner = || op.attributes.iter().flat_map(|(_, value)| check::graphs(value));
-        if here { Some(op.kind.as_str()) } else { inner().find_map(|graph| changed(&graph.ops, domain, from, to)) }
+        if here { Some(op.kind.as_str()) } else { op.graphs().find_map(|graph| changed(&graph.ops, domain, from, to)) }
     })
 }
 

@@ -1,6 +1,7 @@
 //! The ONNX Runtime accelerator: its CPU provider, in a shared library that is loaded when the accelerator is made. In
 //! `npu`, the providers that drive NPUs.
 
+mod compat;
 mod division;
 mod element;
 mod empty_batch;

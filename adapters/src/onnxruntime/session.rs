@@ -1,15 +1,14 @@
 //! A graph as a session of ONNX Runtime, which all guests share.
 
 use super::{
-    Math, division,
+    Math, compat,
     element::element,
-    empty_batch, fault,
+    fault,
     runtime::{Runtime, check},
-    shadows,
     value::Value,
 };
 use crate::onnx;
-use burst_host::nouns::{Attribute, Extent, Fault, Graph, Op, Opset, Port, Signature, Tensor};
+use burst_host::nouns::{Extent, Fault, Graph, Port, Signature, Tensor};
 use ort::{
     AsPointer,
     session::{
@@ -19,7 +18,6 @@ use ort::{
     value::ValueType,
 };
 use std::{
-    collections::HashSet,
     ffi::{CString, c_char},
     ptr,
     sync::Arc,
@@ -37,21 +35,18 @@ pub(super) struct Session {
     weights: Arc<Vec<Value>>,
 }
 
+/// What ONNX Runtime says of an operator set that was not released when it was built.
+const TOO_NEW: &str = "is under development";
+
 impl Session {
     /// Loads a graph on ONNX Runtime's own CPU kernels: takes milliseconds to seconds, and packs weights.
     pub(super) fn new(graph: &Graph, math: Math, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
-        let mut graph = modern(graph)?;
-        shadows::rename(&mut graph);
-        division::guard(&mut graph);
-        empty_batch::guard(&mut graph);
-        if math == Math::Exact {
-            keep_activations(&mut graph.ops);
-        }
-        let mut written = undeclared(&graph);
+        let graph = compat::guarded(graph, math)?;
+        let mut written = compat::undeclared(&graph);
         loop {
             let builder = options(runtime, math).map_err(fault::of_load)?;
             match commit(&written, builder, runtime) {
-                Err(Fault::Unsupported(reason)) if reason.contains(TOO_NEW) && lowered(&mut written) => {}
+                Err(Fault::Unsupported(reason)) if reason.contains(TOO_NEW) && compat::lowered(&mut written) => {}
                 committed => {
                     let (session, weights) = committed?;
                     return Self::of(&graph, session, weights, runtime);
@@ -118,9 +113,6 @@ impl Session {
     }
 }
 
-/// The oldest operator set that ONNX Runtime computes.
-const OPSET_MIN: i64 = 7;
-
 /// The graph as a session of ONNX Runtime's, and the weights that it reads where they are: they have to outlive it.
 pub(super) fn commit(
     graph: &Graph,
@@ -128,90 +120,13 @@ pub(super) fn commit(
     runtime: &Runtime,
 ) -> Result<(ort::session::Session, Vec<Value>), Fault> {
     let mut names = Vec::new();
-    let graph = &needed(graph);
+    let graph = &compat::needed(graph);
     let model = onnx::encode_apart(graph, |name, _| {
         names.push(name.to_owned());
         Ok::<_, onnx::OnnxError>(name.to_owned())
     })?;
     let weights = add_weights(&mut builder, graph, &names, runtime)?;
     Ok((builder.commit_from_memory(&model).map_err(fault::of_load)?, weights))
-}
-
-/// What ONNX Runtime says of an operator set that was not released when it was built.
-const TOO_NEW: &str = "is under development";
-/// ONNX Runtime refuses later ones by their number alone. What they brought are types and notes for several devices.
-const IR_VERSION_MAX: i64 = 10;
-
-/// Writes the graph in the operator set before its own, if that means the same by all operators.
-fn lowered(graph: &mut Graph) -> bool {
-    let Some(opset) = graph.opsets.iter_mut().find(|opset| opset.domain.is_empty()) else { return false };
-    let version = opset.version;
-    if differs(&graph.ops, version) || graph.functions.iter().any(|function| differs(&function.ops, version)) {
-        return false;
-    }
-    opset.version -= 1;
-    let own = graph.functions.iter_mut().flat_map(|function| &mut function.opsets);
-    own.filter(|own| own.domain.is_empty() && own.version == version).for_each(|own| own.version -= 1);
-    version > OPSET_MIN
-}
-
-/// Whether one of the operators, or of those in their graphs, changed with this version of ONNX's operator set.
-fn differs(ops: &[Op], version: i64) -> bool {
-    let inside = |attribute: &Attribute| match attribute {
-        Attribute::Graph(graph) => differs(&graph.ops, version),
-        Attribute::Graphs(graphs) => graphs.iter().any(|graph| differs(&graph.ops, version)),
-        _ => false,
-    };
-    ops.iter().any(|op| {
-        op.domain.is_empty() && onnx::differ("", &op.kind, version - 1, version)
-            || op.attributes.iter().any(|(_, attribute)| inside(attribute))
-    })
-}
-
-/// The graph without what it says of the shapes of its results: ONNX Runtime would repeat that as what it inferred.
-fn undeclared(graph: &Graph) -> Graph {
-    let mut graph = graph.clone();
-    graph.outputs.iter_mut().for_each(|port| port.shape = None);
-    graph
-}
-
-/// The graph without what ONNX Runtime refuses: constants that nobody uses, which it looks for in vain, names that several
-/// operators have, and a version of ONNX that is later than what is used of it.
-fn needed(graph: &Graph) -> Graph {
-    let mut used: HashSet<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
-    graph.ops.iter().for_each(|op| onnx::reads(op, &mut used));
-    let mut needed = graph.clone();
-    needed.constants.retain(|(name, _)| used.contains(name.as_str()));
-    needed.ir_version = needed.ir_version.min(IR_VERSION_MAX);
-    name_once(&mut needed.ops);
-    needed
-}
-
-/// Leaves out names of operators that others had before.
-fn name_once(ops: &mut [Op]) {
-    let mut names = HashSet::new();
-    for op in ops {
-        if !names.insert(op.name.clone()) {
-            op.name.clear();
-        }
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(graph) => name_once(&mut graph.ops),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| name_once(&mut graph.ops)),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The graph, in later operators where its own are older than ONNX Runtime.
-pub(super) fn modern(graph: &Graph) -> Result<Graph, Fault> {
-    const TARGET: onnx::Target = onnx::Target { name: "ONNX Runtime", native: |_, _| true };
-    let old = |opset: &Opset| opset.domain.is_empty() && opset.version < OPSET_MIN;
-    match graph.opsets.iter().any(old) {
-        true => onnx::plain(graph, &onnx::Limits::default(), &TARGET),
-        false => Ok(graph.clone()),
-    }
 }
 
 fn options(runtime: &Runtime, math: Math) -> ort::Result<SessionBuilder> {
@@ -226,23 +141,6 @@ fn options(runtime: &Runtime, math: Math) -> ort::Result<SessionBuilder> {
 
 /// `MatMulNBits` with its activations as they are; its default rounds them to 8 bits.
 const EXACT: &str = "1";
-
-/// Products with weights of few bits keep their activations, in subgraphs too.
-fn keep_activations(ops: &mut [Op]) {
-    for op in ops {
-        if op.kind == "MatMulNBits" && op.domain == "com.microsoft" {
-            op.attributes.retain(|(name, _)| name != "accuracy_level");
-            op.attributes.push(("accuracy_level".into(), Attribute::Int(1)));
-        }
-        for (_, attribute) in &mut op.attributes {
-            match attribute {
-                Attribute::Graph(graph) => keep_activations(&mut graph.ops),
-                Attribute::Graphs(graphs) => graphs.iter_mut().for_each(|graph| keep_activations(&mut graph.ops)),
-                _ => {}
-            }
-        }
-    }
-}
 
 /// Gives the session its weights where they are, instead of copies.
 fn add_weights(
@@ -282,23 +180,20 @@ fn signature(graph: &Graph, session: &ort::session::Session) -> Signature {
         let found = session.outputs().iter().find(|output| output.name() == port.name);
         if let Some(ValueType::Tensor { ty, shape, .. }) = found.map(|output| output.dtype()) {
             port.element = port.element.or_else(|| element((*ty).into()));
-            port.shape = port.shape.take().and_then(|declared| doubted(declared, shape));
+            doubt(port, shape);
         }
     }
     signature
 }
 
 /// Declared extents, open where another one is inferred; none where no rank is inferred, which looks like a scalar.
-fn doubted(declared: Vec<Extent>, inferred: &[i64]) -> Option<Vec<Extent>> {
-    if declared.len() != inferred.len() {
-        return (!inferred.is_empty()).then(|| vec![Extent::Any; inferred.len()]);
+fn doubt(port: &mut Port, inferred: &[i64]) {
+    let declared = port.shape.as_ref().map(Vec::len);
+    if declared.is_some_and(|rank| rank != inferred.len()) {
+        port.shape = (!inferred.is_empty()).then(|| vec![Extent::Any; inferred.len()]);
+    } else {
+        port.doubt(&inferred.iter().map(|&extent| usize::try_from(extent).ok()).collect::<Vec<_>>());
     }
-    let differ = |extent: &Extent, inferred: i64| match extent {
-        Extent::Fixed(extent) => *extent as i64 != inferred,
-        Extent::Named(_) | Extent::Any => false,
-    };
-    let pairs = declared.into_iter().zip(inferred);
-    Some(pairs.map(|(extent, &inferred)| if differ(&extent, inferred) { Extent::Any } else { extent }).collect())
 }
 
 fn c_name(name: &str) -> Result<CString, Fault> {

@@ -75,6 +75,18 @@ impl Port {
     }
 }
 
+impl Port {
+    /// Opens the declared extents that were found to be others, `None` among those found being one that varies; and the
+    /// whole shape where another number of axes was found.
+    pub fn doubt(&mut self, found: &[Option<usize>]) {
+        let differ = |extent: &Extent, found| matches!(extent, Extent::Fixed(extent) if Some(*extent) != found);
+        let declared = self.shape.take().filter(|declared| declared.len() == found.len());
+        let pairs = declared.map(|declared| declared.into_iter().zip(found));
+        let held = |(extent, &found): (Extent, &_)| if differ(&extent, found) { Extent::Any } else { extent };
+        self.shape = pairs.map(|pairs| pairs.map(held).collect());
+    }
+}
+
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let element = self.element.map_or("ANY", Element::oip);

@@ -11,11 +11,7 @@ mod provider;
 mod refusals;
 mod values;
 
-use super::{
-    Options, fault,
-    runtime::Runtime,
-    session::{Session, modern},
-};
+use super::{Options, compat::modern, fault, runtime::Runtime, session::Session};
 use crate::{
     cpu::{on_host, view, workers::Workers},
     onnx,
