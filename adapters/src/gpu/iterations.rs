@@ -135,7 +135,7 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::WinogradWeights => (1, 0),
         Shader::WinogradResult(halves) => (put(halves), 0),
         Shader::Depthwise(halves) => (3 + put(halves), nested(&[p(7), p(8)])),
-        Shader::Correlate => (1, [p(1), p(8), p(9)].into_iter().fold(1, usize::saturating_mul)),
+        Shader::Correlate => (4, nested(&[p(8), p(9), p(1)])),
         Shader::Pool => (3, nested(&[p(7), p(8), p(9)])),
         Shader::PoolParts => (1, p(24)),
         Shader::Volume => (8, nested(&[p(10), p(11), p(12), p(1)])),
@@ -154,7 +154,7 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
 }
 
 /// Rounds of loops inside of each other, the outermost first.
-fn nested(lengths: &[usize]) -> usize {
+pub fn nested(lengths: &[usize]) -> usize {
     lengths.iter().rev().fold(0, |rounds: usize, &length| rounds.saturating_add(1).saturating_mul(length))
 }
 

@@ -46,7 +46,13 @@ impl Reach {
                 [include_str!("shaders/exponentials_none.wgsl"), include_str!("shaders/exponentials.wgsl")],
             ),
             one_of(self.angles, [include_str!("shaders/angles_none.wgsl"), include_str!("shaders/angles.wgsl")]),
-            one_of(self.powers, [include_str!("shaders/powers_none.wgsl"), include_str!("shaders/powers.wgsl")]),
+            one_of(
+                self.powers,
+                [
+                    include_str!("shaders/powers_none.wgsl"),
+                    concat!(include_str!("shaders/power.wgsl"), include_str!("shaders/powers.wgsl")),
+                ],
+            ),
         ]
         .concat()
     }
@@ -60,7 +66,11 @@ impl Lane {
     pub fn source(self, reach: Reach) -> String {
         const HALF: &str = include_str!("shaders/half.wgsl");
         const NARROW: &str = include_str!("shaders/narrow.wgsl");
-        const F32: &str = concat!(include_str!("shaders/lane_f32.wgsl"), include_str!("shaders/math.wgsl"));
+        const F32: &str = concat!(
+            include_str!("shaders/elementary.wgsl"),
+            include_str!("shaders/lane_f32.wgsl"),
+            include_str!("shaders/math.wgsl"),
+        );
         let math = reach.source();
         match self {
             Self::F32 => [ELEMENT, ROUND16, HALF, F32, &math].concat(),

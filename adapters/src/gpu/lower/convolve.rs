@@ -45,7 +45,7 @@ pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> 
     let spec = Spec { element: Element::Fp32, shape: node.shape(extents)? };
     // A depthwise convolution reads its weights, which are few, one by one.
     let w = if c == groups { convert(planner, node, &w, Element::Fp32)? } else { w };
-    let convolution = Convolution { x: &x, w: &w, bias: bias.as_ref(), windows, groups, spec };
+    let convolution = Convolution { x: &x, w: &w, bias: bias.as_ref(), windows, groups, spec, exact: false };
     let y = match c == groups {
         true => convolution.depthwise(planner)?,
         false => match tall::conv(planner, node, &convolution)? {
@@ -65,9 +65,30 @@ pub struct Convolution<'a> {
     pub groups: usize,
     /// Of the result.
     pub spec: Spec,
+    /// Whether sums of whole numbers have to be exact, below 2²⁴.
+    pub exact: bool,
 }
 
-impl Convolution<'_> {
+impl<'a> Convolution<'a> {
+    /// One of whole numbers, whose sums are exact as long as they are below 2²⁴.
+    pub fn exact(
+        planner: &mut Planner,
+        node: &Node<'_>,
+        [x, w]: [&'a Placed; 2],
+        windows: Windows,
+        groups: usize,
+        spec: Spec,
+    ) -> Result<Placed, Halt> {
+        let channels = x.extents()[1];
+        let convolution = Self { x, w, bias: None, windows, groups, spec, exact: true };
+        if channels == groups { convolution.depthwise(planner) } else { convolution.dense(planner, node) }
+    }
+
+    /// Whether a kernel for floats takes it in one piece.
+    pub fn fits(windows: &Windows, batch: usize, groups: usize) -> bool {
+        windows.output.iter().product::<usize>() <= tall::ROWS_MAX && batch.saturating_mul(groups) <= GROUPS_MAX
+    }
+
     /// Batch, channels, rows and columns.
     pub fn sizes(&self) -> [usize; 4] {
         match *self.x.extents() {

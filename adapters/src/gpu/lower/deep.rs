@@ -3,7 +3,7 @@
 use super::{
     super::{
         family::Family,
-        iterations::ITERATIONS_MAX,
+        iterations::{ITERATIONS_MAX, nested},
         planner::{Halt, Node, Placed, Planner, Value},
     },
     element::is_float,
@@ -14,7 +14,7 @@ use super::{
 use burst_host::nouns::{Attribute, Element};
 
 /// Steps of a part, far below what a driver stops an invocation at.
-const STEPS_MAX: usize = 16_384;
+const STEPS_MAX: usize = 12_000;
 /// The most steps of a product in the memory of workgroups, which go through many at once.
 const SHARED_MAX: usize = 150_000;
 
@@ -51,20 +51,17 @@ pub fn gemm(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>
 pub fn conv(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>, Halt> {
     let weights = node.spec(1)?.shape.extents().to_vec();
     let &[outputs, channels, ref kernel @ ..] = weights.as_slice() else { return Ok(None) };
-    let (taps, groups) = (kernel.iter().product::<usize>(), usize::try_from(node.int("group", 1)).unwrap_or(1));
+    let groups = usize::try_from(node.int("group", 1)).unwrap_or(1);
     let fits = node.spec(0)?.shape.extents().get(1) == Some(&channels.saturating_mul(groups));
-    // Taps are gone through one after the other, and the channels of each.
-    if channels.saturating_add(1).saturating_mul(taps) <= ITERATIONS_MAX
-        || kernel.is_empty()
-        || !fits
-        || groups > 1 && node.op.kind != "Conv"
-    {
+    // Taps are gone through axis by axis, and the channels of each.
+    let rounds = |channels: usize| nested(&[kernel, &[channels]].concat());
+    if rounds(channels) <= ITERATIONS_MAX || kernel.is_empty() || !fits || groups > 1 && node.op.kind != "Conv" {
         return Ok(None);
     }
     if groups > 1 && channels > 1 && outputs.is_multiple_of(groups) {
         return by_groups(planner, node, [groups, channels, outputs / groups]).map(Some);
     }
-    if 2 * taps > ITERATIONS_MAX {
+    if rounds(1) > ITERATIONS_MAX {
         return by_rows(planner, node, kernel).map(Some);
     }
     summed(planner, node, channels, [1, 1]).map(Some)

@@ -5,8 +5,10 @@ use super::{
         kernels::{Kernel, Shader},
         planner::{Halt, Node, Placed, Planner, Value, grid},
     },
+    convolve::Convolution,
     deep,
     element::in_lane,
+    movement::part,
     pointwise::{Link, broadcast, chain, code, convert, padded, strides},
     quantize::range,
     windows::{Windows, image},
@@ -49,14 +51,16 @@ pub fn conv_integer(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>
     }
     let rank = node.spec(1)?.shape.extents().len();
     let (x, w) = (centred(planner, node, 0, 2, 1)?, centred(planner, node, 1, 3, rank)?);
-    Ok(vec![correlate(planner, node, &x, &w)?.into()])
+    let largest = largest(node, 0, 2)? * largest(node, 1, 3)?;
+    Ok(vec![correlate(planner, node, &x, &w, largest)?.into()])
 }
 
 /// The same with a bias, in steps of other scales.
 pub fn conv_quantised(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     let rank = node.spec(3)?.shape.extents().len();
     let (x, w) = (centred(planner, node, 0, 2, 1)?, centred(planner, node, 3, 5, rank)?);
-    let mut sums = correlate(planner, node, &x, &w)?;
+    let largest = largest(node, 0, 2)? * largest(node, 3, 5)?;
+    let mut sums = correlate(planner, node, &x, &w, largest)?;
     if node.has(8) {
         node.holds(8, node.spec(3)?.shape.extents()[0])?;
         let bias = slices(planner, node, 8, rank - 1)?;
@@ -160,8 +164,49 @@ fn multiply(planner: &mut Planner, node: &Node<'_>, a: &Placed, b: &Placed) -> R
     planner.dispatch(kernel, parameters, &[&x, b], spec, grid(count))
 }
 
-/// A convolution of INT32: zero beside the image.
-fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed) -> Result<Placed, Halt> {
+/// The same in FP32, so many channels at a time.
+fn in_floats(
+    planner: &mut Planner,
+    node: &Node<'_>,
+    [x, w]: [&Placed; 2],
+    windows: &Windows,
+    groups: usize,
+    spec: &Spec,
+    each: usize,
+) -> Result<Placed, Halt> {
+    let channels = w.extents()[1];
+    let wide = Spec { element: Element::Fp32, shape: spec.shape.clone() };
+    let mut all: Option<Placed> = None;
+    for first in (0..channels).step_by(each) {
+        let count = each.min(channels - first);
+        let mut part = |side: &Placed, count: usize| {
+            let own = part(planner, node, side, 1, first, count)?;
+            convert(planner, node, &own, Element::Fp32)
+        };
+        let (x, w) = (part(x, count * groups)?, part(w, count)?);
+        let sums = Convolution::exact(planner, node, [&x, &w], windows.clone(), groups, wide.clone())?;
+        let sums = convert(planner, node, &sums, Element::I32)?;
+        all = Some(match all {
+            Some(before) => chain(planner, node, &before, &[Link::tensor(code::ADD, sums)], Element::I32)?,
+            None => sums,
+        });
+    }
+    all.ok_or_else(|| node.invalid("a convolution of no channels"))
+}
+
+/// Channels of a result for which an invocation reads an image once.
+const TOGETHER: usize = 4;
+
+/// The largest magnitude of an input of 8 bits without its zero.
+fn largest(node: &Node<'_>, x: usize, zero: usize) -> Result<usize, Halt> {
+    Ok(if node.spec(x)?.element == Element::I8 && !node.has(zero) { 128 } else { 255 })
+}
+
+/// Up to where FP32 has every whole number.
+const EXACT_MAX: usize = 1 << 24;
+
+/// A convolution of INT32 whose products are no larger than that: zero beside the image.
+fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed, largest: usize) -> Result<Placed, Halt> {
     let [n, c, h, width] = image(node, x)?;
     let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
     let c_out = w.extents().first().copied().unwrap_or(0);
@@ -173,11 +218,18 @@ fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed) -> 
     let mut extents = vec![n, c_out];
     extents.extend(if x.extents().len() == 3 { &windows.output[1..] } else { &windows.output[..] });
     let spec = Spec { element: Element::I32, shape: node.shape(extents)? };
-    let count = spec.shape.elements();
+    // Channels of which sums are exact in FP32, where kernels share what they load.
+    let each = EXACT_MAX / largest / windows.kernel.iter().product::<usize>().max(1);
+    if each > 0 && (groups == 1 || c / groups <= each) && Convolution::fits(&windows, n, groups) {
+        return in_floats(planner, node, [x, w], &windows, groups, &spec, each);
+    }
+    let together = if c_out == groups { 1 } else { TOGETHER };
+    let count = n * groups * (c_out / groups).div_ceil(together) * windows.output.iter().product::<usize>();
     let mut parameters = [count, c / groups, c_out, c_out / groups, h, width].map(|value| value as u32).to_vec();
     let Windows { kernel, strides, begin, dilations, output, .. } = windows;
     for pair in [output, kernel, strides, begin, dilations] {
         parameters.extend(pair.map(|value| value as u32));
     }
-    planner.dispatch(Kernel::new(Shader::Correlate, []), parameters, &[x, w], spec, grid(count))
+    let kernel = Kernel::new(Shader::Correlate, [("CHANNELS", together as u32)]);
+    planner.dispatch(kernel, parameters, &[x, w], spec, grid(count))
 }

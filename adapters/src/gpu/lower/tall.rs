@@ -13,7 +13,7 @@ use super::{
 use burst_host::nouns::{Attribute, Spec};
 
 /// Rows of as many of the smallest tiles as there are.
-const ROWS_MAX: usize = GROUPS_MAX * REGISTER_ROWS;
+pub const ROWS_MAX: usize = GROUPS_MAX * REGISTER_ROWS;
 
 /// `MatMul` with a left side that has too many rows, or too many matrices for one right side; `None` for any other.
 pub fn matmul(planner: &mut Planner, node: &Node<'_>) -> Result<Option<Vec<Value>>, Halt> {

@@ -3,6 +3,7 @@
 use super::super::planner::{Halt, Node, Placed};
 
 /// Windows over `AXES` axes; those that an operator lacks come first and hold one window of one element.
+#[derive(Clone)]
 pub struct Windows<const AXES: usize = 2> {
     pub kernel: [usize; AXES],
     pub strides: [usize; AXES],

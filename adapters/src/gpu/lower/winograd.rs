@@ -45,7 +45,7 @@ impl Convolution<'_> {
         let ([_, c, ..], c_out) = (self.sizes(), self.spec.shape.extents()[1]);
         let windows = &self.windows;
         let plain = windows.kernel == [3, 3] && windows.strides == [1, 1] && windows.dilations == [1, 1];
-        let floats = self.x.spec.element == Element::Fp32 && planner.is_weight(self.w);
+        let floats = !self.exact && self.x.spec.element == Element::Fp32 && planner.is_weight(self.w);
         let largest = size_of::<f32>() * PLACES * Tiles::of(self).room * c.max(c_out);
         let wide = c.min(c_out) >= CHANNELS_MIN && c <= GROUPS_MAX && largest <= planner.binding_max;
         planner.target.choice.winograd && plain && self.groups == 1 && floats && wide && largest > 0

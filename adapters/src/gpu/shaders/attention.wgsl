@@ -81,10 +81,10 @@ fn weigh(batch: u32, first: u32, end: u32) -> vec4<f32> {
         }
         top = max(top, weights[j]);
     }
-    let fade = exp(before - top);
+    let fade = exp_of(before - top);
     var sum = vec4(0.0);
     for (var j = 0u; j < KEYS; j++) {
-        weights[j] = exp(weights[j] - top);
+        weights[j] = exp_of(weights[j] - top);
         sum += weights[j];
     }
     for (var i = 0u; i < ROWS; i++) {

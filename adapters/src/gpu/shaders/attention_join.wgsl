@@ -45,7 +45,7 @@ fn main(
     var weight = 0.0;
     for (var step = 0u; step < parameters.parts; step++) {
         let start = step * part + first;
-        let fade = exp(x[start + parameters.weight + 1u] - largest);
+        let fade = exp_of(x[start + parameters.weight + 1u] - largest);
         sum += fade * x[start + column];
         weight += fade * x[start + parameters.weight];
     }

@@ -13,7 +13,7 @@ fn exponential(op: u32, x: f32, p: f32, q: f32) -> f32 {
         case 65u: { return mish(x); }
         case 66u: { return gelu(x); }
         case 67u: { return gelu_by_tanh(x); }
-        case 73u: { return times_sigmoid(x, p * x); }
+        case 73u: { return swish(x, p); }
         default: { return x; }
     }
 }

@@ -43,11 +43,6 @@ fn from_long(low: u32, high: u32) -> f32 {
     return -from_words(~low + 1u, ~high + select(0u, 1u, low == 0u));
 }
 
-// Bit tests: `x != x` is false for NaN here.
-fn is_nan(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
 // The low word of an element.
 fn encode(element: u32, x: f32, index: u32) -> u32 {
     switch element {

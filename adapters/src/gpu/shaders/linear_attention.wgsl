@@ -42,8 +42,8 @@ fn fade(state: u32, place: u32, head: u32) -> f32 {
     for (var at = 0u; at < parameters.width; at++) {
         let index = state + at * parameters.columns;
         switch DECAY {
-            case 1u: { y[index] *= exp(decay[place * parameters.heads + head]); }
-            case 2u: { y[index] *= exp(decay[key + at]); }
+            case 1u: { y[index] *= exp_of(decay[place * parameters.heads + head]); }
+            case 2u: { y[index] *= exp_of(decay[key + at]); }
             default: {}
         }
         known += y[index] * keys[key + at];

@@ -28,12 +28,12 @@ fn main(
     }
     var total = 0.0;
     for (var class_at = 0u; class_at < parameters.classes; class_at++) {
-        total += exp(x[first + class_at] - largest);
+        total += exp_of(x[first + class_at] - largest);
     }
     var left = random[at] * total;
     var chosen = 0u;
     for (; chosen + 1u < parameters.classes; chosen++) {
-        left -= exp(x[first + chosen] - largest);
+        left -= exp_of(x[first + chosen] - largest);
         if left < 0.0 {
             break;
         }

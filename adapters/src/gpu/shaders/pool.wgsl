@@ -40,29 +40,32 @@ fn padded(axis: u32, place: i32) -> bool {
     return place < i32(parameters.extents[axis] + parameters.end[axis]);
 }
 
-// Bit tests: `x != x` is false for NaN here.
-fn is_nan(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+// x^p for x = 0 and above.
+fn raised(x: f32, p: f32) -> f32 {
+    if p == 1.0 || x == 0.0 || !finite(x) {
+        return x;
+    }
+    return power_of(x, p);
 }
 
-fn raised(size: f32) -> f32 {
-    if parameters.p == 1.0 {
-        return size;
+fn take_power(sum: f32, size: f32) -> f32 {
+    if parameters.p == 2.0 {
+        return sum + size * size;
     }
-    return select(pow(size, parameters.p), size * size, parameters.p == 2.0);
+    return sum + raised(size, parameters.p);
 }
 
 fn rooted(sum: f32) -> f32 {
-    if parameters.p == 1.0 {
-        return sum;
+    if parameters.p == 2.0 {
+        return sqrt(sum);
     }
-    return select(pow(sum, 1.0 / parameters.p), sqrt(sum), parameters.p == 2.0);
+    return raised(sum, 1.0 / parameters.p);
 }
 
 fn take(sum: f32, value: f32) -> f32 {
     switch MODE {
         case 1u, 5u: { return sum + value; }
-        case 2u, 6u: { return sum + raised(abs(value)); }
+        case 2u, 6u: { return take_power(sum, abs(value)); }
         default: { return select(max(sum, value), sum + value, is_nan(sum) || is_nan(value)); }
     }
 }

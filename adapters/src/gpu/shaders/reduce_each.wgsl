@@ -2,11 +2,6 @@
 // small numbers would vanish beside the sum of many.
 const BLOCK = 16u;
 
-// The same number, but drivers do not know that it is: they would take (a + b) - a for b.
-fn held(x: f32) -> f32 {
-    return bitcast<f32>(min(bitcast<u32>(x), 0xfffffffeu));
-}
-
 fn adds() -> bool {
     return MODE != MAX && MODE != MIN && MODE != PRODUCT && MODE != LOG_OF_EXPONENTIALS;
 }
@@ -34,7 +29,7 @@ fn exponentials(first: u32, by: u32, length: u32, largest: f32) -> f32 {
     for (var block = 0u; block < length; block += BLOCK) {
         var sum = 0.0;
         for (var step = block; step < min(block + BLOCK, length); step++) {
-            sum += exp(x[first + step * by] - largest);
+            sum += exp_of(x[first + step * by] - largest);
         }
         all += sum;
     }
@@ -56,7 +51,7 @@ fn main(
     let by = parameters.parts * parameters.inner;
     var sum = folded(first, by, length_of_part(part));
     if MODE == LOG_OF_EXPONENTIALS && finite(sum) {
-        sum += log(exponentials(first, by, length_of_part(part), sum));
+        sum += log_of(exponentials(first, by, length_of_part(part), sum));
     }
     y[at] = ended(sum);
 }

@@ -35,9 +35,9 @@ fn main(
     if MODE == LOG_OF_EXPONENTIALS && finite(sum) {
         var powers = 0.0;
         for (var step = local; step < parameters.run; step += INVOCATIONS) {
-            powers += exp(x[first + step] - sum);
+            powers += exp_of(x[first + step] - sum);
         }
-        sum += log(across(ADD, powers, place));
+        sum += log_of(across(ADD, powers, place));
     }
     if local == 0u {
         y[at] = ended(sum);

@@ -79,7 +79,7 @@ fn seen_by(query: u32, batch: u32) -> vec2<i32> {
 
 fn capped(score: f32) -> f32 {
     if CAPPED {
-        return parameters.cap * tanh(clamp(score / parameters.cap, -15.0, 15.0));
+        return parameters.cap * tanh_of(score / parameters.cap);
     }
     return score;
 }

@@ -16,13 +16,13 @@ fn stepped(x: f32) -> f32 {
 }
 
 fn power(x: f32, largest: f32) -> f32 {
-    return stepped(exp(stepped(x - largest)));
+    return stepped(exp_of(stepped(x - largest)));
 }
 
 fn share(x: f32, largest: f32, sum: f32, first: bool) -> f32 {
     switch MODE {
         case 0u: { return power(x, largest) / sum; }
-        case 1u: { return x - largest - log(sum); }
+        case 1u: { return x - largest - log_of(sum); }
         default: { return select(0.0, 1.0, first); }
     }
 }
