@@ -1,10 +1,10 @@
 //! The GPU accelerator: models, products, copies, and what a run costs the host.
 //!
-//!     [BURST_GPU=part-of-a-name] just bench gpu [models] [rates] [convolutions] [copies] [host] [--quick]
+//!     [BURST_GPU=part-of-a-name] just bench gpu [models] [rates] [convolutions] [copies] [long] [host] [--quick]
 //!
 //! Without a name the GPU of this machine is measured, and lavapipe where it has none. Models stand beside ONNX Runtime on
-//! the CPU, and beside PyTorch where the Python of `BURST_PYTHON` has it with CUDA; rates beside what is the faster there. A build that is carried to another machine finds
-//! the repository by `BURST_ROOT`.
+//! the CPU, and beside PyTorch where the Python of `BURST_PYTHON` has it with CUDA; rates beside what is the faster there,
+//! and long axes beside tract. A build that is carried to another machine finds the repository by `BURST_ROOT`.
 
 mod convolutions;
 // Of this and of the support, each benchmark uses a part.
@@ -46,6 +46,9 @@ fn main() {
     }
     if flags.wants("copies") {
         rates::copies(&*accelerator, &mut report);
+    }
+    if flags.wants("long") {
+        rates::long_axes(&*accelerator, &mut report);
     }
     if flags.wants("host") {
         runs::measure(&*accelerator, &flags, &mut report);

@@ -4,13 +4,16 @@ use crate::{
     report::{Flags, Report, Row},
     support::{block_on, root},
 };
+use burst_adapters::cpu::CpuAccelerator;
 use burst_host::{
     nouns::{Attribute, Element, Extent, Graph, Op, Opset, Port, Spec, Tensor},
     ports::{Accelerator, Program},
 };
 use std::{
+    num::NonZeroUsize,
     process::Command,
     sync::Arc,
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -50,6 +53,20 @@ pub fn copies(accelerator: &dyn Accelerator, report: &mut Report) {
     }
 }
 
+/// Runs of many elements beside tract, on all cores.
+pub fn long_axes(accelerator: &dyn Accelerator, report: &mut Report) {
+    let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let cpu = CpuAccelerator::new(threads).unwrap();
+    let vocabulary = graph(&[("Softmax", &["a"])], &[("a", [32, 50_257])]);
+    let image = graph(&[("GlobalAveragePool", &["a"])], &[("a", [1, 16, 1024, 1024])]);
+    for (metric, graph) in [("softmax_50257_ms", vocabulary), ("global_average_pool_ms", image)] {
+        let (seconds, n) = seconds_a_run(accelerator, &graph);
+        let (peer_seconds, _) = seconds_a_run(&cpu, &graph);
+        let (value, peer_value) = (Some(seconds * 1e3), Some(peer_seconds * 1e3));
+        report.add(Row { metric: metric.to_owned(), unit: "ms", value, peer: "tract", peer_value, n });
+    }
+}
+
 /// Products of halves, where a device is made for them.
 fn halves(accelerator: &dyn Accelerator, slow: bool, report: &mut Report) {
     for n in SIZES.into_iter().filter(|&n| !slow && n >= HALVES_SIZE_MIN) {
@@ -65,8 +82,8 @@ fn halves(accelerator: &dyn Accelerator, slow: bool, report: &mut Report) {
 }
 
 /// Ops in a row, each on the result of the one before; of the last, one number is the output.
-pub fn graph(ops: &[(&str, &[&str])], inputs: &[(&str, [usize; 2])]) -> Graph {
-    let port = |&(name, extents): &(&str, [usize; 2])| Port {
+pub fn graph<const RANK: usize>(ops: &[(&str, &[&str])], inputs: &[(&str, [usize; RANK])]) -> Graph {
+    let port = |&(name, extents): &(&str, [usize; RANK])| Port {
         name: name.into(),
         element: Some(Element::Fp32),
         shape: Some(extents.map(Extent::Fixed).to_vec()),

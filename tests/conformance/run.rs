@@ -169,6 +169,8 @@ fn judge(case: &Case, signature: &Signature, found: &[Tensor], expected: &[Tenso
 fn refused(fault: Fault) -> Outcome {
     match fault {
         Fault::Unsupported(reason) => Outcome::Unsupported(short(&reason)),
+        // How much differs between devices.
+        Fault::TooLarge(_) => Outcome::Unsupported("too large".into()),
         other => Outcome::Failed(other.to_string()),
     }
 }

@@ -183,8 +183,8 @@ fn long_shares(
     let below = stepped(planner, below)?;
     let powers = chain(planner, node, &below, &[Link::alone(code::EXPONENTIAL)], Element::Fp32)?;
     let powers = stepped(planner, powers)?;
+    // Of so many a sum may be beyond the largest half.
     let sum = reduced(planner, node, SUM, &powers, (sizes, one_each))?;
-    let sum = stepped(planner, sum)?;
     if mode == 0 {
         return chain(planner, node, &powers, &[Link::tensor(code::DIVIDE, sum)], Element::Fp32);
     }

@@ -84,6 +84,9 @@ impl<const AXES: usize> Windows<AXES> {
 /// An attribute of so many numbers.
 pub fn list(node: &Node<'_>, name: &str, default: usize, length: usize) -> Result<Vec<usize>, Halt> {
     let Some(values) = node.ints(name) else { return Ok(vec![default; length]) };
+    if name == "pads" && values.iter().any(|&pad| pad < 0) {
+        return Err(node.unsupported("negative `pads`"));
+    }
     let whole = values.len() == length && values.iter().all(|value| (0..=STEP_MAX).contains(value));
     if !whole {
         return Err(node.invalid(&format!("`{name}` is {values:?}")));

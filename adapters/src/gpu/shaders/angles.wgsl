@@ -71,7 +71,8 @@ fn turned(x: f32) -> Turn {
 
 fn sin_near_zero(x: f32) -> f32 {
     let z = x * x;
-    return x + x * z * (-1.6666654611e-1 + z * (8.3321608736e-3 + z * -1.9515295891e-4));
+    let y = x + x * z * (-1.6666654611e-1 + z * (8.3321608736e-3 + z * -1.9515295891e-4));
+    return with_sign_of(y, x);
 }
 
 fn cos_near_zero(x: f32) -> f32 {
@@ -176,7 +177,8 @@ fn asinh_of(x: f32) -> f32 {
     }
     if a < 0.5 {
         let z = x * x;
-        return x + x * z * (-1.6666288134e-1 + z * (7.4847586088e-2 + z * (-4.2699340972e-2 + z * 2.0122003309e-2)));
+        let y = x + x * z * (-1.6666288134e-1 + z * (7.4847586088e-2 + z * (-4.2699340972e-2 + z * 2.0122003309e-2)));
+        return with_sign_of(y, x);
     }
     if a > 1e4 {
         return with_sign_of(log_of(a) + 0.693147182, x);

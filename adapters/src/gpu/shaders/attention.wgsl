@@ -71,6 +71,10 @@ fn visible(i: u32, score: f32, batch: u32, key: u32, end: u32) -> f32 {
     return masked(capped(parameters.scale * score), batch, row.place, key);
 }
 
+fn exp_of_each(x: vec4<f32>) -> vec4<f32> {
+    return vec4(exp_of(x.x), exp_of(x.y), exp_of(x.z), exp_of(x.w));
+}
+
 // Turns scores into weights; by how much what was summed before fades.
 fn weigh(batch: u32, first: u32, end: u32) -> vec4<f32> {
     let before = vec4(rows[0].largest, rows[1].largest, rows[2].largest, rows[3].largest);
@@ -81,10 +85,10 @@ fn weigh(batch: u32, first: u32, end: u32) -> vec4<f32> {
         }
         top = max(top, weights[j]);
     }
-    let fade = exp_of(before - top);
+    let fade = exp_of_each(before - top);
     var sum = vec4(0.0);
     for (var j = 0u; j < KEYS; j++) {
-        weights[j] = exp_of(weights[j] - top);
+        weights[j] = exp_of_each(weights[j] - top);
         sum += weights[j];
     }
     for (var i = 0u; i < ROWS; i++) {

@@ -94,7 +94,7 @@ fn tanh_of(x: f32) -> f32 {
     if a < 0.625 {
         let z = x * x;
         let p = -3.33332819422e-1 + z * (1.33314422036e-1 + z * (-5.37397155531e-2 + z * (2.06390887954e-2 + z * -5.70498872745e-3)));
-        return x + x * z * p;
+        return with_sign_of(x + x * z * p, x);
     }
     return with_sign_of(1.0 - 2.0 / (exp_of(2.0 * a) + 1.0), x);
 }

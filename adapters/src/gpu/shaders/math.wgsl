@@ -96,7 +96,8 @@ fn gelu_by_tanh(x: f32) -> f32 {
     var low = 6.59966026e-5 * b + 4.71861631e-6 * cube;
     low += 0.0713500977 * (cube - upper(cube)) + 0.0713548139 * (square - upper(square)) * b;
     low += (a - b) * (1.59576917 + 0.0713548139 * (a * a + a * b + square));
-    low += (linear - to_grid(linear)) + (cubic - to_grid(cubic));
+    // Held: a driver would add what is large first.
+    low += held(linear - to_grid(linear)) + held(cubic - to_grid(cubic));
     let negative = x < 0.0;
     return times_sigmoid(x, select(high, -high, negative), select(low, -low, negative));
 }
@@ -117,6 +118,11 @@ fn times_sigmoid(x: f32, z: f32, low: f32) -> f32 {
     if z < -60.0 {
         return x * select(exp_sum(z, low, 24), 0.0, z < -110.0) * UNIT;
     }
+    if z < -1.0 {
+        // A quotient is off by more than a product: here it is taken off, and small.
+        let e = exp_sum(z, low, 0);
+        return x * (e - e * (e / (1.0 + e)));
+    }
     return x / (1.0 + exp_sum(-z, -low, 0));
 }
 
@@ -134,5 +140,9 @@ fn mish(x: f32) -> f32 {
     }
     let e = exp_of(x);
     let n = e * (e + 2.0);
+    if n < 1.0 {
+        let half = 0.5 * n;
+        return x * (half - half * (n / (n + 2.0)));
+    }
     return x * (n / (n + 2.0));
 }

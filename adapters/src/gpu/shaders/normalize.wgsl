@@ -20,9 +20,14 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> shifts: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// The same element, once its row's mean and scale are known.
-fn normal(x: f32, mean: f32, scale: f32, weight: u32) -> f32 {
-    let value = (x - mean) * scale * scales[weight];
+// How far an element is from the first of its row: of numbers far from zero that keeps the digits in which they differ.
+fn off(at: u32, first: u32) -> f32 {
+    return select(x[at], x[at] - x[first], MODE == 0u);
+}
+
+// An element once the mean and the scale of its row are known.
+fn normal(off: f32, mean: f32, scale: f32, weight: u32) -> f32 {
+    let value = (off - mean) * scale * scales[weight];
     if SHIFT {
         return value + shifts[weight];
     }

@@ -14,18 +14,18 @@ fn main(
     var mean = 0.0;
     if MODE == 0u {
         for (var step = 0u; step < parameters.run; step++) {
-            mean += x[first + step];
+            mean += off(first + step, first);
         }
         mean /= f32(parameters.run);
     }
     var squares = 0.0;
     for (var step = 0u; step < parameters.run; step++) {
-        let off = x[first + step] - mean;
-        squares += off * off;
+        let own = off(first + step, first) - mean;
+        squares += own * own;
     }
     let scale = inverseSqrt(squares / f32(parameters.run) + parameters.epsilon);
     let weights = row % parameters.scale_rows * parameters.scale_row;
     for (var step = 0u; step < parameters.run; step++) {
-        y[first + step] = normal(x[first + step], mean, scale, weights + step / parameters.each);
+        y[first + step] = normal(off(first + step, first), mean, scale, weights + step / parameters.each);
     }
 }

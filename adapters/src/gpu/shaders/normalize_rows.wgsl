@@ -18,19 +18,19 @@ fn main(
     var mean = 0.0;
     if MODE == 0u {
         for (var step = local; step < parameters.run; step += INVOCATIONS) {
-            mean += x[first + step];
+            mean += off(first + step, first);
         }
         mean = across(ADD, mean, place) / f32(parameters.run);
     }
     var squares = 0.0;
     for (var step = local; step < parameters.run; step += INVOCATIONS) {
-        let off = x[first + step] - mean;
-        squares += off * off;
+        let own = off(first + step, first) - mean;
+        squares += own * own;
     }
     squares = across(ADD, squares, place);
     let scale = inverseSqrt(squares / f32(parameters.run) + parameters.epsilon);
     let weights = row % parameters.scale_rows * parameters.scale_row;
     for (var step = local; step < parameters.run; step += INVOCATIONS) {
-        y[first + step] = normal(x[first + step], mean, scale, weights + step / parameters.each);
+        y[first + step] = normal(off(first + step, first), mean, scale, weights + step / parameters.each);
     }
 }

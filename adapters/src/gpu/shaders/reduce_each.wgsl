@@ -1,6 +1,6 @@
 // An invocation folds a run, or its part of one. Of sums of blocks, what is lost when they are added is added in the end:
 // small numbers would vanish beside the sum of many.
-const BLOCK = 16u;
+const BLOCK = 4u;
 
 fn adds() -> bool {
     return MODE != MAX && MODE != MIN && MODE != PRODUCT && MODE != LOG_OF_EXPONENTIALS;

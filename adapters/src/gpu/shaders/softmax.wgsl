@@ -19,6 +19,11 @@ fn power(x: f32, largest: f32) -> f32 {
     return stepped(exp_of(stepped(x - largest)));
 }
 
+// A sum beyond the largest half stays what it is.
+fn stepped_sum(sum: f32) -> f32 {
+    return select(stepped(sum), sum, sum > 65504.0);
+}
+
 fn share(x: f32, largest: f32, sum: f32, first: bool) -> f32 {
     switch MODE {
         case 0u: { return power(x, largest) / sum; }

@@ -24,7 +24,7 @@ fn main(
     for (var step = 0u; step < parameters.run; step++) {
         sum += power(x[first + step * parameters.inner], largest);
     }
-    sum = stepped(sum);
+    sum = stepped_sum(sum);
     for (var step = 0u; step < parameters.run; step++) {
         let index = first + step * parameters.inner;
         y[index] = share(x[index], largest, sum, step == winner);

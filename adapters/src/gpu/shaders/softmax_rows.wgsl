@@ -24,7 +24,7 @@ fn main(
     for (var step = local; step < parameters.run; step += INVOCATIONS) {
         sum += power(x[first + step], largest);
     }
-    sum = stepped(across(ADD, sum, place));
+    sum = stepped_sum(across(ADD, sum, place));
     for (var step = local; step < parameters.run; step += INVOCATIONS) {
         y[first + step] = share(x[first + step], largest, sum, false);
     }

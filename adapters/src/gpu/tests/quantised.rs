@@ -1,6 +1,6 @@
 //! Quantised operators beside their plain definitions.
 
-use super::{compute, open};
+use super::{compute, lavapipe::Lavapipe, open};
 use crate::conformance::Sketch;
 use burst_host::nouns::{Attribute, Element, Narrow, Tensor};
 
@@ -151,4 +151,74 @@ async fn sums_of_products_of_integers_are_exact() {
     let found = compute(&gpu, sketch, &[Tensor::from_slice(Element::U8, [1, K], &a).unwrap()]).await.unwrap();
     assert_eq!(found[0].to_vec::<i32>().unwrap(), [sum(0), sum(1)]);
     assert!(sum(0) > 1 << 24);
+}
+
+/// A convolution of bytes in groups, padded by one on each side.
+struct Bytes {
+    channels: usize,
+    outputs: usize,
+    groups: usize,
+    kernel: [usize; 2],
+}
+
+impl Bytes {
+    const SIZE: [usize; 2] = [20, 21];
+
+    /// The sum for one channel and place of the result.
+    fn sum(&self, x: &[u8], w: &[u8], zeros: [u8; 2], [channel, row, column]: [usize; 3]) -> i32 {
+        let ([height, width], [rows, columns]) = (Self::SIZE, self.kernel);
+        let (each, group) = (self.channels / self.groups, channel / (self.outputs / self.groups));
+        let mut sum = 0i32;
+        for (own, tap) in (0..each).flat_map(|own| (0..rows * columns).map(move |tap| (own, tap))) {
+            let (y, across) = ((row + tap / columns).wrapping_sub(1), (column + tap % columns).wrapping_sub(1));
+            if y < height && across < width {
+                let pixel = x[((group * each + own) * height + y) * width + across];
+                let weight = w[(channel * each + own) * rows * columns + tap];
+                sum += (i32::from(pixel) - i32::from(zeros[0])) * (i32::from(weight) - i32::from(zeros[1]));
+            }
+        }
+        sum
+    }
+
+    fn check(&self, gpu: &Lavapipe) {
+        let ([height, width], [rows, columns]) = (Self::SIZE, self.kernel);
+        let each = self.channels / self.groups;
+        // As far from their zeros as bytes are, so that sums are the largest.
+        let far = |count: usize, seed: u32| noise(count, seed).map(|number| if number % 7 == 0 { 1u8 } else { 255 });
+        let x: Vec<u8> = far(self.channels * height * width, 8).collect();
+        let w: Vec<u8> = far(self.outputs * each * rows * columns, 9).collect();
+        let zeros = [0u8, 1];
+        let tensor = |extents: &[usize], values: &[u8]| Tensor::from_slice(Element::U8, extents, values).unwrap();
+        let inputs = [
+            tensor(&[1, self.channels, height, width], &x),
+            tensor(&[self.outputs, each, rows, columns], &w),
+            tensor(&[], &zeros[..1]),
+            tensor(&[], &zeros[1..]),
+        ];
+        let attributes = [("group", Attribute::Int(self.groups as i64)), ("pads", Attribute::Ints(vec![1; 4]))];
+        let found = gpu.apply("ConvInteger", &inputs.map(Some), "y", attributes).unwrap();
+        let [high, wide] = [height + 3 - rows, width + 3 - columns];
+        assert_eq!(found[0].spec().shape.extents(), [1, self.outputs, high, wide]);
+        for (at, found) in found[0].to_vec::<i32>().unwrap().into_iter().enumerate() {
+            let place = [at / wide / high, at / wide % high, at % wide];
+            assert_eq!(found, self.sum(&x, &w, zeros, place), "{place:?} of {} channels", self.channels);
+        }
+    }
+}
+
+/// In floats where sums of a few channels are exact, else in integers.
+#[test]
+fn convolutions_of_bytes_are_exact() {
+    for gpu in Lavapipe::families() {
+        for (channels, outputs, groups, kernel) in [
+            (70, 5, 1, [3, 3]),
+            (6, 6, 6, [3, 3]),
+            (12, 8, 4, [2, 1]),
+            (2, 7, 1, [17, 17]),
+            (80, 6, 2, [3, 3]),
+            (2, 2, 2, [17, 17]),
+        ] {
+            Bytes { channels, outputs, groups, kernel }.check(&gpu);
+        }
+    }
 }
