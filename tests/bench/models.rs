@@ -27,40 +27,56 @@ const RUNS_MIN: usize = 20;
 const RUNS_MAX: usize = 50;
 const SECONDS_MAX: Duration = Duration::from_secs(10);
 
+/// Turns that each takes: what else the machine does meets all of them.
+const ROUNDS: usize = 5;
+
 pub fn measure(flags: &Flags, report: &mut Report) {
     for model in MODELS.into_iter().chain(PACKAGED).filter(|model| written(model)) {
         for threads in [1, 2] {
-            let peer_value = onnx_runtime(model, threads, 1);
-            let cpu = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-            beside(&cpu, "cpu", model, threads, peer_value, flags, report);
-            // Its threads are those of the process.
-            if threads == ONNX_RUNTIME_THREADS {
-                beside(&*onnxruntime(), "onnxruntime", model, threads, peer_value, flags, report);
-            }
+            in_turns(model, threads, flags, report);
         }
     }
 }
 
-/// As many as the accelerator of the support has.
+/// As many as the accelerator of the support has: its threads are those of the process.
 const ONNX_RUNTIME_THREADS: usize = 2;
 
-fn beside(
-    accelerator: &dyn Accelerator,
-    name: &str,
-    model: &str,
-    threads: usize,
-    peer_value: Option<f64>,
-    flags: &Flags,
-    report: &mut Report,
-) {
-    let ours = Loaded::new(accelerator, model, 1).map(|loaded| loaded.times(flags.pick(3, RUNS_MIN)));
-    let metric = format!("model_{model}_{name}_ms_t{threads}");
-    let ours = ours.unwrap_or_else(|fault| {
-        eprintln!("{metric}: {fault}");
-        Vec::new()
-    });
-    let (value, n) = ((!ours.is_empty()).then(|| median(&ours)), ours.len());
-    report.add(Row { metric, unit: "ms", value, peer: ONNX_RUNTIME, peer_value, n });
+/// Both accelerators and their peer, one after the other and again.
+fn in_turns(model: &str, threads: usize, flags: &Flags, report: &mut Report) {
+    let cpu = CpuAccelerator::new(NonZeroUsize::new(threads).unwrap()).unwrap();
+    let onnxruntime = (threads == ONNX_RUNTIME_THREADS).then(onnxruntime);
+    let mut ours = vec![Turns::new("cpu", &cpu, model)];
+    ours.extend(onnxruntime.as_deref().map(|accelerator| Turns::new("onnxruntime", accelerator, model)));
+    let mut peer = Vec::new();
+    for _ in 0..flags.pick(1, ROUNDS) {
+        peer.extend(onnx_runtime(model, threads, 1));
+        ours.iter_mut().for_each(|ours| ours.take(flags.pick(3, RUNS_MIN)));
+    }
+    let middle = |taken: &[f64]| (!taken.is_empty()).then(|| median(taken));
+    for Turns { name, taken, .. } in &ours {
+        let metric = format!("model_{model}_{name}_ms_t{threads}");
+        let (value, peer_value, n) = (middle(taken), middle(&peer), taken.len());
+        report.add(Row { metric, unit: "ms", value, peer: ONNX_RUNTIME, peer_value, n });
+    }
+}
+
+/// What a model takes on one accelerator.
+struct Turns<'a> {
+    name: &'static str,
+    /// `None` where it can't be loaded.
+    loaded: Option<Loaded<'a>>,
+    taken: Vec<f64>,
+}
+
+impl<'a> Turns<'a> {
+    fn new(name: &'static str, accelerator: &'a dyn Accelerator, model: &str) -> Self {
+        let loaded = Loaded::new(accelerator, model, 1);
+        Self { name, loaded: loaded.map_err(|fault| eprintln!("{model} on {name}: {fault}")).ok(), taken: Vec::new() }
+    }
+
+    fn take(&mut self, runs_min: usize) {
+        self.taken.extend(self.loaded.iter().flat_map(|loaded| loaded.times(runs_min)));
+    }
 }
 
 pub fn written(model: &str) -> bool {

@@ -71,10 +71,6 @@ fn visible(i: u32, score: f32, batch: u32, key: u32, end: u32) -> f32 {
     return masked(capped(parameters.scale * score), batch, row.place, key);
 }
 
-fn exp_of_each(x: vec4<f32>) -> vec4<f32> {
-    return vec4(exp_of(x.x), exp_of(x.y), exp_of(x.z), exp_of(x.w));
-}
-
 // Turns scores into weights; by how much what was summed before fades.
 fn weigh(batch: u32, first: u32, end: u32) -> vec4<f32> {
     let before = vec4(rows[0].largest, rows[1].largest, rows[2].largest, rows[3].largest);

@@ -99,3 +99,8 @@ fn masked(score: f32, batch: u32, place: vec2<u32>, key: u32) -> f32 {
     let bias = bitcast<f32>(mask[at]);
     return select(score + bias, bias, !WRITTEN_OUT && bias == nowhere());
 }
+
+// For four rows at once.
+fn exp_of_each(x: vec4<f32>) -> vec4<f32> {
+    return vec4(exp_of(x.x), exp_of(x.y), exp_of(x.z), exp_of(x.w));
+}
