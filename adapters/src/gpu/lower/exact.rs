@@ -220,7 +220,7 @@ fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed, lar
     let spec = Spec { element: Element::I32, shape: node.shape(extents)? };
     // Channels of which sums are exact in FP32, where kernels share what they load.
     let each = EXACT_MAX / largest / windows.kernel.iter().product::<usize>().max(1);
-    if each > 0 && (groups == 1 || c / groups <= each) && Convolution::fits(&windows, n, groups) {
+    if each > 0 && c > 0 && (groups == 1 || c / groups <= each) && Convolution::fits(&windows, n, groups) {
         return in_floats(planner, node, [x, w], &windows, groups, &spec, each);
     }
     let together = if c_out == groups { 1 } else { TOGETHER };
