@@ -99,8 +99,8 @@ fn loops(kernel: &Kernel, parameters: &[u32], family: Family) -> (usize, usize) 
         Shader::Capacity => (1, p(0)),
         Shader::Scatter(_) => (1, p(3)),
         Shader::Taps | Shader::Suppress => (1, p(4)),
-        // Elements, and their blocks, gone through twice.
-        Shader::Reduce => (4, nested(&[p(4).div_ceil(4), 4]).saturating_mul(2)),
+        // Elements four at a time, and what is left of them, gone through twice.
+        Shader::Reduce => (4, (p(4).div_ceil(4).saturating_add(3)).saturating_mul(2)),
         Shader::ReduceRows => (3, row(p(1)).saturating_mul(2)),
         Shader::SoftmaxRows | Shader::NormalizeRows => (4, row(p(1)).saturating_mul(3)),
         Shader::Softmax | Shader::Normalize | Shader::Multinomial => (3, p(1).saturating_mul(3)),
@@ -213,8 +213,8 @@ mod tests {
             assert_eq!(matches!(refused, Err(Fault::Unsupported(_))), !fixed, "{shader:?}");
         }
         let reduce = Kernel::new(Shader::Reduce, []);
-        assert_eq!(reduce.check_iterations(&[1, 24_000, 1, 1, 24_000], Family::Apart), Ok(()));
-        assert!(reduce.check_iterations(&[1, 24_001, 1, 1, 24_001], Family::Apart).is_err());
+        assert_eq!(reduce.check_iterations(&[1, 119_988, 1, 1, 119_988], Family::Apart), Ok(()));
+        assert!(reduce.check_iterations(&[1, 119_989, 1, 1, 119_989], Family::Apart).is_err());
     }
 
     #[test]

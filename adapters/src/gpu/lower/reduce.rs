@@ -179,9 +179,14 @@ fn long_shares(
     shape[1] = 1;
     let one_each = Spec { element: Element::Fp32, shape: node.shape(shape)? };
     let largest = reduced(planner, node, MAX, x, (sizes, one_each.clone()))?;
-    let below = chain(planner, node, x, &[Link::tensor(code::SUBTRACT, largest.clone())], Element::Fp32)?;
-    let below = stepped(planner, below)?;
-    let powers = chain(planner, node, &below, &[Link::alone(code::EXPONENTIAL)], Element::Fp32)?;
+    let (below, power) = (Link::tensor(code::SUBTRACT, largest.clone()), Link::alone(code::EXPONENTIAL));
+    let powers = if halves {
+        let below = chain(planner, node, x, &[below], Element::Fp32)?;
+        let below = stepped(planner, below)?;
+        chain(planner, node, &below, &[power], Element::Fp32)?
+    } else {
+        chain(planner, node, x, &[below, power], Element::Fp32)?
+    };
     let powers = stepped(planner, powers)?;
     // Of so many a sum may be beyond the largest half.
     let sum = reduced(planner, node, SUM, &powers, (sizes, one_each))?;

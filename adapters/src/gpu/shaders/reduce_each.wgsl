@@ -6,32 +6,45 @@ fn adds() -> bool {
     return MODE != MAX && MODE != MIN && MODE != PRODUCT && MODE != LOG_OF_EXPONENTIALS;
 }
 
-fn folded(first: u32, by: u32, length: u32) -> f32 {
-    var all = start();
-    var lost = 0.0;
-    for (var block = 0u; block < length; block += BLOCK) {
-        var sum = start();
-        for (var step = block; step < min(block + BLOCK, length); step++) {
-            sum = fold(sum, x[first + step * by]);
-        }
-        let next = held(merged(all, sum));
-        if adds() {
-            let added = held(next - all);
-            lost += (all - (next - added)) + (sum - added);
-        }
-        all = next;
+// A sum, and what was lost when it was made.
+struct Total {
+    sum: f32,
+    lost: f32,
+}
+
+fn taken(total: Total, sum: f32) -> Total {
+    let next = held(merged(total.sum, sum));
+    if !adds() {
+        return Total(next, 0.0);
     }
-    return select(all, all + lost, finite(lost));
+    let added = held(next - total.sum);
+    return Total(next, total.lost + ((total.sum - (next - added)) + (sum - added)));
+}
+
+fn folded(first: u32, by: u32, length: u32) -> f32 {
+    var total = Total(start(), 0.0);
+    let blocks = length / BLOCK;
+    for (var block = 0u; block < blocks; block++) {
+        let at = first + block * BLOCK * by;
+        let pair = fold(fold(start(), x[at]), x[at + by]);
+        total = taken(total, fold(fold(pair, x[at + 2u * by]), x[at + 3u * by]));
+    }
+    for (var step = blocks * BLOCK; step < length; step++) {
+        total = taken(total, fold(start(), x[first + step * by]));
+    }
+    return select(total.sum, total.sum + total.lost, finite(total.lost));
 }
 
 fn exponentials(first: u32, by: u32, length: u32, largest: f32) -> f32 {
     var all = 0.0;
-    for (var block = 0u; block < length; block += BLOCK) {
-        var sum = 0.0;
-        for (var step = block; step < min(block + BLOCK, length); step++) {
-            sum += exp_of(x[first + step * by] - largest);
-        }
-        all += sum;
+    let blocks = length / BLOCK;
+    for (var block = 0u; block < blocks; block++) {
+        let at = first + block * BLOCK * by;
+        let four = vec4(x[at], x[at + by], x[at + 2u * by], x[at + 3u * by]) - largest;
+        all += (exp_of(four.x) + exp_of(four.y)) + (exp_of(four.z) + exp_of(four.w));
+    }
+    for (var step = blocks * BLOCK; step < length; step++) {
+        all += exp_of(x[first + step * by] - largest);
     }
     return all;
 }
