@@ -9,6 +9,7 @@ mod post;
 mod scale;
 mod trees;
 mod vectors;
+mod walk;
 
 use super::plain::Row;
 use burst_host::nouns::Op;

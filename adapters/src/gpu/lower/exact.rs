@@ -202,6 +202,9 @@ fn largest(node: &Node<'_>, x: usize, zero: usize) -> Result<usize, Halt> {
     Ok(if node.spec(x)?.element == Element::I8 && !node.has(zero) { 128 } else { 255 })
 }
 
+/// Parts of the channels, beyond which a kernel for integers takes them all: each part is a pass over the result.
+const PARTS_MAX: usize = 128;
+
 /// Up to where FP32 has every whole number.
 const EXACT_MAX: usize = 1 << 24;
 
@@ -220,7 +223,8 @@ fn correlate(planner: &mut Planner, node: &Node<'_>, x: &Placed, w: &Placed, lar
     let spec = Spec { element: Element::I32, shape: node.shape(extents)? };
     // Channels of which sums are exact in FP32, where kernels share what they load.
     let each = EXACT_MAX / largest / windows.kernel.iter().product::<usize>().max(1);
-    if each > 0 && c > 0 && (groups == 1 || c / groups <= each) && Convolution::fits(&windows, n, groups) {
+    let in_parts = each > 0 && c > 0 && (groups == 1 || c / groups <= each) && c.div_ceil(groups * each) <= PARTS_MAX;
+    if in_parts && Convolution::fits(&windows, n, groups) {
         return in_floats(planner, node, [x, w], &windows, groups, &spec, each);
     }
     let together = if c_out == groups { 1 } else { TOGETHER };

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+/// More than any model predicts: each row of a result has as many numbers, whatever the trees say.
+const TARGETS_MAX: usize = 1 << 16;
+
 /// Attributes of an operator, whoever decoded it. What is not there is empty.
 pub trait Attributes {
     fn ints(&self, name: &str) -> &[i64];
@@ -217,6 +220,9 @@ impl Forest {
 
     /// Fails where a walk could leave the trees, or could have no end.
     fn checked(self) -> Result<Self, String> {
+        if self.targets > TARGETS_MAX {
+            return Err(format!("{} targets, at most {TARGETS_MAX}", self.targets));
+        }
         let inside = |&at: &usize| at < self.nodes.len();
         if !self.roots.iter().all(inside) {
             return Err("a root that is no node".into());
