@@ -216,7 +216,9 @@ async fn trees_of_version_five_have_leaves_and_sets() {
             ("membership_values", tensor(&[3.0, 5.0, f32::NAN])),
         ];
         let graph = graph("TreeEnsemble", 2, "y", attributes);
-        close(&run(&graph, rows()).await.unwrap()[0], &expected);
+        for found in both(&graph, rows()).await {
+            close(&found[0], &expected);
+        }
     }
 }
 
