@@ -1,12 +1,12 @@
-//! Keeps operators apart that tract joins wrongly: a difference or a quotient whose right side is a convolution is computed
-//! as if it were the left side, a slice with steps is moved before a softmax along its axis, and a remainder of a tensor
-//! that is repeated swaps its sides.
+//! Stops tract's optimiser from fusing or reordering operators where it does so wrongly: it fuses `Sub` and `Div` into a
+//! convolution that is their right operand as if it were the left one, moves a `Slice` with steps before a softmax along
+//! the same axis, and swaps the operands of `Mod` where the left one is broadcast.
 
 use super::{ops, translate::MARK};
 use burst_host::nouns::{Attribute, Element, Graph, Op, Tensor};
 use std::collections::{HashMap, HashSet};
 
-/// In the graph, its branches and loops.
+/// Rewrites the graph, its branches and loops.
 pub(super) fn keep(graph: &mut Graph) {
     let convolved: HashSet<String> =
         graph.ops.iter().filter(|op| op.kind == "Conv").flat_map(|op| op.outputs.clone()).collect();
@@ -48,14 +48,14 @@ fn stepping(graph: &Graph) -> HashSet<String> {
     all.into_iter().filter(|(_, tensor)| steps(tensor)).map(|(name, _)| name.clone()).collect()
 }
 
-/// Puts an operator before an input that tract does not look behind.
+/// Puts an operator before an input that tract's optimiser does not look through.
 fn separate(op: &mut Op, index: usize, ops: &mut Vec<Op>) {
     let name = format!("{}{MARK}{}{index}", op.name, ops::APART);
     let outer = std::mem::replace(&mut op.inputs[index], name.clone());
     ops.push(Op { name: name.clone(), kind: ops::APART.into(), ..Op::identity(outer, name) });
 }
 
-/// Repeats the left side to the extents of both.
+/// Broadcasts the left operand to the shape of the result.
 fn repeat(op: &mut Op, ops: &mut Vec<Op>) {
     let [shape, whole] = ["shape", "whole"].map(|part| format!("{}{MARK}{part}", op.name));
     let left = std::mem::replace(&mut op.inputs[0], whole.clone());

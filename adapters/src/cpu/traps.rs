@@ -41,7 +41,7 @@ pub(super) fn trap(op: &Op, graph: &Graph) -> Option<String> {
         return Some("training mode".into());
     }
     if op.kind == "NonMaxSuppression" && op.inputs.get(2).is_none_or(|most| most.is_empty() || is_false(most, graph)) {
-        return Some("no boxes at most".into());
+        return Some("`max_output_boxes_per_class` 0 or left out".into());
     }
     let springs = |(kind, name, harmless): &&Trap| op.kind == *kind && !op.attribute(name).is_none_or(harmless);
     TRAPS.iter().find(springs).map(|(_, name, _)| format!("this `{name}`"))
@@ -81,12 +81,13 @@ fn constant<'a>(value: &str, graph: &'a Graph) -> Option<&'a Tensor> {
     })
 }
 
-/// What tract would get wrong as long as inputs of the graph are not constants: steps other than 1 of a slice whose bounds
-/// they are, which it leaves out.
+/// The operator that tract would get wrong unless some inputs of the graph become constants: it ignores the steps of a
+/// `Slice` whose bounds are such inputs.
 pub(super) fn open_trap(graph: &Graph) -> Option<&'static str> {
     graph.ops.iter().any(|op| op.kind == "Slice" && steps(op, graph)).then_some("Slice")
 }
 
+/// Whether a `Slice` has steps other than 1, or unknown ones, between bounds that are inputs of the graph.
 fn steps(op: &Op, graph: &Graph) -> bool {
     let input = |index: usize| op.inputs.get(index).filter(|name| graph.inputs.iter().any(|port| port.name == **name));
     let one = |tensor: &Tensor| match tensor.spec().element {

@@ -49,7 +49,7 @@ pub(super) type Builder = fn(&ParsingContext, &NodeProto) -> Built;
 /// What stands before an operator that tract must not compute of constants.
 pub(super) const UNFOLDED: &str = "Unfolded";
 
-/// What keeps tract from drawing an operator into the one before it, or moving it before that.
+/// What keeps tract's optimiser from fusing an operator with the one before it, or moving it before that one.
 pub(super) const APART: &str = "Apart";
 
 /// Builders by operator.
