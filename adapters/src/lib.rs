@@ -5,6 +5,7 @@
 pub mod api;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod constants;
 pub mod cpu;
 pub mod fabric;
 pub mod fallback;

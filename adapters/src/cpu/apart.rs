@@ -1,51 +1,40 @@
 //! Stops tract's optimiser from fusing or reordering operators where it does so wrongly: it fuses `Sub` and `Div` into a
 //! convolution that is their right operand as if it were the left one, moves a `Slice` with steps before a softmax along
-//! the same axis, and swaps the operands of `Mod` where the left one is broadcast.
+//! the same axis, takes a product with 0 for 0, and mixes up directions of scans.
 
 use super::{ops, translate::MARK};
+use crate::constants::Constants;
 use burst_host::nouns::{Attribute, Element, Graph, Op, Tensor};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Rewrites the graph, its branches and loops.
-pub(super) fn keep(graph: &mut Graph) {
+pub(super) fn keep(graph: &mut Graph, outer: &Constants) {
     let convolved: HashSet<String> =
         graph.ops.iter().filter(|op| op.kind == "Conv").flat_map(|op| op.outputs.clone()).collect();
-    let stepping = stepping(graph);
-    let constants = graph.constants.iter().map(|(name, _)| name);
-    let given: HashSet<String> = graph.inputs.iter().map(|port| &port.name).chain(constants).cloned().collect();
+    let constants = outer.inside(graph);
+    let steps =
+        |name: &String| constants.integers(name).is_some_and(|all| all.iter().any(|step| step.unsigned_abs() != 1));
     for mut op in std::mem::take(&mut graph.ops) {
-        op.graphs_mut().for_each(keep);
+        op.graphs_mut().for_each(|inner| keep(inner, &constants));
         match op.kind.as_str() {
+            "Scan" => keep_directions(&mut op),
             "Sub" | "Div" if op.inputs.get(1).is_some_and(|name| convolved.contains(name)) => {
                 separate(&mut op, 1, &mut graph.ops);
             }
-            "Slice" if op.inputs.get(4).is_some_and(|steps| stepping.contains(steps)) => {
+            "Slice" if op.inputs.get(4).is_some_and(steps) => {
                 separate(&mut op, 0, &mut graph.ops);
             }
-            "Mod" if op.inputs.first().is_some_and(|left| given.contains(left)) => {
-                repeat(&mut op, &mut graph.ops);
-                separate(&mut op, 0, &mut graph.ops);
+            // What is multiplied by a constant 0 would be 0, also where it is infinite or no number.
+            "Mul" | "Div" => {
+                let zeros = |index: &usize| op.inputs.get(*index).is_some_and(|name| zero(&constants, name));
+                if let Some(index) = [0, 1].iter().find(|index| zeros(index)) {
+                    separate(&mut op, *index, &mut graph.ops);
+                }
             }
             _ => {}
         }
         graph.ops.push(op);
     }
-}
-
-/// Constants with a number other than 1 and -1.
-fn stepping(graph: &Graph) -> HashSet<String> {
-    let made = graph.ops.iter().filter_map(|op| match (op.kind.as_str(), op.attributes.first()?) {
-        ("Constant", (_, Attribute::Tensor(tensor))) => Some((op.outputs.first()?, tensor)),
-        _ => None,
-    });
-    let all: HashMap<&String, &Tensor> =
-        graph.constants.iter().map(|(name, tensor)| (name, tensor)).chain(made).collect();
-    let steps = |tensor: &Tensor| match tensor.spec().element {
-        Element::I32 => tensor.to_vec::<i32>().is_some_and(|steps| steps.iter().any(|step| step.unsigned_abs() != 1)),
-        Element::I64 => tensor.to_vec::<i64>().is_some_and(|steps| steps.iter().any(|step| step.unsigned_abs() != 1)),
-        _ => false,
-    };
-    all.into_iter().filter(|(_, tensor)| steps(tensor)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Puts an operator before an input that tract's optimiser does not look through.
@@ -55,16 +44,25 @@ fn separate(op: &mut Op, index: usize, ops: &mut Vec<Op>) {
     ops.push(Op { name: name.clone(), kind: ops::APART.into(), ..Op::identity(outer, name) });
 }
 
-/// Broadcasts the left operand to the shape of the result.
-fn repeat(op: &mut Op, ops: &mut Vec<Op>) {
-    let [shape, whole] = ["shape", "whole"].map(|part| format!("{}{MARK}{part}", op.name));
-    let left = std::mem::replace(&mut op.inputs[0], whole.clone());
-    let made = |kind: &str, inputs, output: String| Op {
-        name: output.clone(),
-        kind: kind.into(),
-        inputs,
-        ..Op::identity(String::new(), output)
-    };
-    ops.push(made("Shape", vec![op.inputs[1].clone()], shape.clone()));
-    ops.push(made("Expand", vec![left, shape], whole));
+/// Outputs of a scan that are written in differing directions: tract computes what they share in one of them.
+fn keep_directions(scan: &mut Op) {
+    let Some(Attribute::Ints(directions)) = scan.attribute("scan_output_directions").cloned() else { return };
+    if directions.iter().all(|direction| *direction == directions[0]) {
+        return;
+    }
+    for body in scan.graphs_mut() {
+        let states = body.outputs.len().saturating_sub(directions.len());
+        for port in &mut body.outputs[states..] {
+            let name = format!("{}{MARK}{}", port.name, ops::APART);
+            let inner = std::mem::replace(&mut port.name, name.clone());
+            body.ops.push(Op { name: name.clone(), kind: ops::APART.into(), ..Op::identity(inner, name) });
+        }
+    }
+}
+
+/// Whether a constant has floats, and none but 0.
+fn zero(constants: &Constants, name: &str) -> bool {
+    let floats = |tensor: &&Tensor| matches!(tensor.spec().element, Element::Fp16 | Element::Fp32 | Element::Fp64);
+    let contents = constants.tensor(name).filter(floats).and_then(Tensor::contents);
+    contents.is_some_and(|bytes| !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0))
 }

@@ -14,7 +14,7 @@ use tract_onnx::tract_core::{
         element_wise::ElementWiseOp,
         fft::Fft,
         logic::IfThenElse,
-        math::{Pow, ShiftLeft, ShiftRight, Tanh},
+        math::{Pow, Rem, ShiftLeft, ShiftRight, Tanh},
         nn::{Reduce, Reducer, Sigmoid},
         scan::Scan,
     },
@@ -41,6 +41,7 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes().len() {
         long(model, id)?;
         shift(model.node_mut(id));
+        remainder(model, id)?;
         gate(model.node_mut(id));
         replace(model, id)?;
         ops::fold(model, id);
@@ -89,6 +90,20 @@ bin_to_super_type!(right, Right, is_commutative: false,
         *to = from.checked_shr(amount(by)).unwrap_or(if from < 0 { -1 } else { 0 });
     },
     [u8, u16, u32, u64] => |to, &from, &by| *to = from.checked_shr(amount(by)).unwrap_or(0));
+
+/// tract takes `Rem` for commutative, and swaps its operands where the left one is the smaller one.
+fn remainder(model: &mut TypedModel, id: usize) -> TractResult<()> {
+    let node = model.node(id);
+    let divides = node.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Rem>());
+    if divides && model.outlet_fact(node.inputs[0])?.datum_type != TDim::datum_type() {
+        model.node_mut(id).op = Box::new(TypedBinOp(Box::new(Remainder), None));
+    }
+    Ok(())
+}
+
+bin_to_super_type!(remainder_of, Remainder, is_commutative: false,
+    [i8, i16, i32, i64, u8, u16, u32, u64] => |to, a, b| *to = a.wrapping_rem(*b),
+    [f32, f16, f64] => |to, a, b| *to = a % b);
 
 /// Small states are differences of gates, of which tract's approximations leave too few digits.
 fn gate(node: &mut TypedNode) {

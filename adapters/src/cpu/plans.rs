@@ -151,7 +151,7 @@ fn dynamic_outputs(model: &InferenceModel, signature: &Signature) -> Result<(Vec
     }
     // Some graphs compute with extents in ways that symbols can't follow.
     if let Ok(symbolic) = guarded(|| symbolic(model, &signature.inputs)) {
-        return Ok((open_where_branches_differ(model, signature, symbolic.outputs(declared)), true));
+        return Ok((open_where_numbers_differ(model, signature, symbolic.outputs(declared)), true));
     }
     let (mut faults, mut found) = (Vec::new(), Vec::new());
     for shapes in PROBES.iter().filter_map(|probe| shapes(&signature.inputs, Some(*probe))) {
@@ -179,19 +179,36 @@ fn ranks_that_hold(declared: &[Port], found: &[Vec<Port>]) -> Vec<Port> {
     ports
 }
 
-/// With symbols a condition that extents decide is taken for false: what is of another rank where it is true has an open
-/// one.
-fn open_where_branches_differ(model: &InferenceModel, signature: &Signature, mut ports: Vec<Port>) -> Vec<Port> {
-    let branches = model.nodes().iter().any(|node| translate::kind(&node.name) == Some("If"));
-    let Some(shapes) = shapes(&signature.inputs, Some(PROBES[0])).filter(|_| branches) else { return ports };
-    let Ok(least) = guarded(|| concrete(model, &signature.inputs, &shapes)) else { return ports };
-    for (port, other) in ports.iter_mut().zip(outputs(&least, &signature.outputs, &HashMap::new())) {
-        let rank = |port: &Port| port.shape.as_ref().map(Vec::len);
-        if rank(port) != rank(&other) {
-            port.shape = None;
+/// With symbols a condition that extents decide is taken for false, and an axis for one that reaches to the bounds of a
+/// `Slice`: what comes out otherwise with numbers is open.
+fn open_where_numbers_differ(model: &InferenceModel, signature: &Signature, mut ports: Vec<Port>) -> Vec<Port> {
+    let guessed = |kind: &str| ["If", "Slice"].contains(&kind);
+    if !model.nodes().iter().any(|node| translate::kind(&node.name).is_some_and(guessed)) {
+        return ports;
+    }
+    let mut tried = false;
+    for shapes in PROBES.iter().filter_map(|probe| shapes(&signature.inputs, Some(*probe))) {
+        let Ok(typed) = guarded(|| concrete(model, &signature.inputs, &shapes)) else { continue };
+        tried = true;
+        for (port, found) in ports.iter_mut().zip(outputs(&typed, &signature.outputs, &HashMap::new())) {
+            match (&mut port.shape, found.shape) {
+                (Some(shape), Some(found)) if shape.len() == found.len() => {
+                    shape.iter_mut().zip(found).for_each(|(extent, found)| open_where_it_differs(extent, &found));
+                }
+                _ => port.shape = None,
+            }
         }
     }
+    if !tried {
+        ports.iter_mut().flat_map(|port| &mut port.shape).flatten().for_each(|extent| *extent = Extent::Any);
+    }
     ports
+}
+
+fn open_where_it_differs(extent: &mut Extent, found: &Extent) {
+    if matches!((&*extent, found), (Extent::Fixed(promised), Extent::Fixed(found)) if promised != found) {
+        *extent = Extent::Any;
+    }
 }
 
 fn optimised(model: TypedModel) -> Result<Plan, Fault> {

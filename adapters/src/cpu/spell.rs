@@ -10,6 +10,7 @@ mod recurrent;
 mod slices;
 
 use super::translate::MARK;
+use crate::constants;
 use burst_host::nouns::{Attribute, Element, Extent, Graph, Op, Port, Tensor};
 use std::collections::HashMap;
 
@@ -98,12 +99,7 @@ impl Spelling<'_> {
 
     /// The indices of a constant, if it is one.
     fn indices(&self, name: &str) -> Option<Vec<i64>> {
-        let tensor = self.values.short.get(name)?;
-        match tensor.spec().element {
-            Element::I32 => Some(tensor.to_vec::<i32>()?.into_iter().map(i64::from).collect()),
-            Element::I64 => tensor.to_vec::<i64>(),
-            _ => None,
-        }
+        constants::integers(self.values.short.get(name)?)
     }
 
     /// The extents of a value, if all of them are told.

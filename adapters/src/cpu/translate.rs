@@ -8,7 +8,10 @@ use super::{
     spell::{Values, spelled},
     traps::{open_trap, trap},
 };
-use crate::onnx::{self, Limits};
+use crate::{
+    constants::Constants,
+    onnx::{self, Limits},
+};
 use burst_host::nouns::{Attribute, Element, Extent, Fault, Graph, Op, Port, Shape, Tensor};
 use bytes::Bytes;
 use std::{collections::HashMap, mem, sync::Arc};
@@ -52,7 +55,7 @@ pub(super) fn without_weights(
         return Err(Fault::Unsupported(format!("operator `{kind}` on the CPU: bounds that are inputs")));
     }
     unfold(&mut graph.ops);
-    apart::keep(&mut graph);
+    apart::keep(&mut graph, &Constants::default());
     let tract = ops::framework().with_ignore_value_info(true);
     for port in &graph.inputs {
         input_type(port)?;
@@ -78,7 +81,7 @@ pub(super) fn known(graph: &Graph, limits: &Limits) -> Result<Graph, Fault> {
     let opset = graph.opsets.iter().find(|opset| opset.domain.is_empty()).map_or(0, |opset| opset.version);
     tidy(&mut graph.ops, opset, &values);
     let tract = ops::framework();
-    supported(&graph, &|kind| tract.op_register.0.contains_key(kind))?;
+    supported(&graph, &Constants::default(), &|kind| tract.op_register.0.contains_key(kind))?;
     Ok(graph)
 }
 
@@ -229,20 +232,21 @@ pub(super) fn short(text: &str) -> String {
     short
 }
 
-fn supported(graph: &Graph, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
+fn supported(graph: &Graph, outer: &Constants, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
     graph.constants.iter().try_for_each(|(_, tensor)| constant(tensor))?;
-    graph.ops.iter().try_for_each(|op| supported_op(op, graph, known))
+    let constants = outer.inside(graph);
+    graph.ops.iter().try_for_each(|op| supported_op(op, &constants, known))
 }
 
-fn supported_op(op: &Op, graph: &Graph, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
+fn supported_op(op: &Op, constants: &Constants, known: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
     if !DOMAINS.contains(&op.domain.as_str()) || !known(&op.kind) {
         let dot = if op.domain.is_empty() { "" } else { "." };
         return Err(Fault::Unsupported(format!("operator `{}{dot}{}` on the CPU", op.domain, op.kind)));
     }
-    if let Some(trap) = trap(op, graph) {
+    if let Some(trap) = trap(op, constants) {
         return Err(Fault::Unsupported(format!("operator `{}` on the CPU: {trap}", op.kind)));
     }
-    op.graphs().try_for_each(|graph| supported(graph, known))?;
+    op.graphs().try_for_each(|graph| supported(graph, constants, known))?;
     op.attributes.iter().try_for_each(|(_, attribute)| match attribute {
         Attribute::Tensor(tensor) => constant(tensor),
         Attribute::Tensors(tensors) => tensors.iter().try_for_each(constant),

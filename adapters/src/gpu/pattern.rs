@@ -54,6 +54,14 @@ pub fn tasks(graph: &Graph) -> Vec<Task> {
 }
 
 impl Pattern {
+    /// Names of values that it reads in the place of what operators before it made of them.
+    pub fn reads(&self) -> Vec<&str> {
+        match &self.whole {
+            Whole::Attention(attention) => attention.reads(),
+            Whole::Norm(_) | Whole::Softmax(_) => Vec::new(),
+        }
+    }
+
     /// Lowers it as one, or says what is to be done in its place.
     pub fn next(&self, planner: &mut Planner) -> Result<Vec<Task>, Halt> {
         let lowered = match &self.whole {

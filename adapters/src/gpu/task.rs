@@ -20,7 +20,10 @@ impl Task {
     pub fn used<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
         match self {
             Self::Op(op) => used(std::slice::from_ref(op), names),
-            Self::Pattern(pattern) => used(&pattern.ops, names),
+            Self::Pattern(pattern) => {
+                used(&pattern.ops, names);
+                names.extend(pattern.reads());
+            }
             Self::Round(round) => {
                 names.extend(round.names());
                 used(std::slice::from_ref(round.op()), names);

@@ -1,5 +1,6 @@
 //! What a graph tells of its values: their elements, and what is constant.
 
+use crate::constants;
 use burst_host::nouns::{Attribute, Element, Extent, Graph, Op, Tensor};
 use std::collections::HashMap;
 
@@ -144,9 +145,7 @@ impl Facts {
 
     /// Takes in what an operator says of its results.
     pub(super) fn learn(&mut self, op: &Op) {
-        if let ("Constant", "", Some(name), Some(tensor)) =
-            (op.kind.as_str(), op.domain.as_str(), op.outputs.first(), constant(op))
-        {
+        if let (Some(name), Some(tensor)) = (op.outputs.first(), constants::value(op)) {
             self.constant(name, &tensor);
             return;
         }
@@ -231,20 +230,4 @@ impl Facts {
 /// How many axes a second result has, for classifiers: a row of scores for each row of features.
 fn scores_rank(op: &Op) -> Option<usize> {
     (op.domain == "ai.onnx.ml" && op.kind.ends_with("Classifier")).then_some(2)
-}
-
-fn constant(op: &Op) -> Option<Tensor> {
-    let (name, value) = op.attributes.first()?;
-    match (name.as_str(), value) {
-        ("value", Attribute::Tensor(tensor)) => Some(tensor.clone()),
-        ("value_float", Attribute::Float(number)) => Tensor::from_slice(Element::Fp32, [], &[*number]).ok(),
-        ("value_int", Attribute::Int(number)) => Tensor::from_slice(Element::I64, [], &[*number]).ok(),
-        ("value_floats", Attribute::Floats(numbers)) => {
-            Tensor::from_slice(Element::Fp32, [numbers.len()], numbers.as_slice()).ok()
-        }
-        ("value_ints", Attribute::Ints(numbers)) => {
-            Tensor::from_slice(Element::I64, [numbers.len()], numbers.as_slice()).ok()
-        }
-        _ => None,
-    }
 }

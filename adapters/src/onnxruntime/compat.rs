@@ -1,6 +1,6 @@
 //! A graph that ONNX Runtime loads, and computes as ONNX says: rewritten where it would refuse or differ.
 
-use super::{Math, division, empty_batch, shadows};
+use super::{Math, division, empty_batch, shadows, signed_weights};
 use crate::onnx;
 use burst_host::nouns::{Attribute, Fault, Graph, Op, Opset};
 use std::collections::HashSet;
@@ -16,6 +16,7 @@ pub(super) fn guarded(graph: &Graph, math: Math) -> Result<Graph, Fault> {
     empty_batch::guard(&mut graph);
     if math == Math::Exact {
         keep_activations(&mut graph.ops);
+        signed_weights::guard(&mut graph);
     }
     Ok(graph)
 }

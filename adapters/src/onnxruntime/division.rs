@@ -100,7 +100,7 @@ const KEEPING: &[&str] = &[
 
 /// Elements of values, as far as they are known, and constants.
 #[derive(Clone, Default)]
-struct Known {
+pub(super) struct Known {
     elements: HashMap<String, Element>,
     constants: HashMap<String, Tensor>,
 }
@@ -111,12 +111,7 @@ pub(super) fn guard(graph: &mut Graph) {
 }
 
 fn guard_in(graph: &mut Graph, mut known: Known) {
-    for port in graph.inputs.iter().chain(&graph.values) {
-        known.elements.extend(port.element.map(|element| (port.name.clone(), element)));
-    }
-    for (name, tensor) in &graph.constants {
-        known.constant(name, tensor);
-    }
+    known.learn(graph);
     let mut ops = Vec::with_capacity(graph.ops.len());
     for mut op in std::mem::take(&mut graph.ops) {
         op.graphs_mut().for_each(|inner| guard_in(inner, known.clone()));
@@ -130,18 +125,42 @@ fn guard_in(graph: &mut Graph, mut known: Known) {
 }
 
 impl Known {
+    /// Takes in what a graph says of its values.
+    pub(super) fn learn(&mut self, graph: &Graph) {
+        for port in graph.inputs.iter().chain(&graph.values) {
+            self.elements.extend(port.element.map(|element| (port.name.clone(), element)));
+        }
+        for (name, tensor) in &graph.constants {
+            self.constant(name, tensor);
+        }
+    }
+
+    pub(super) fn element(&self, name: &str) -> Option<Element> {
+        self.elements.get(name).copied()
+    }
+
+    pub(super) fn is_constant(&self, name: &str) -> bool {
+        self.constants.contains_key(name)
+    }
+
     fn constant(&mut self, name: &str, tensor: &Tensor) {
         self.elements.insert(name.into(), tensor.spec().element);
         self.constants.insert(name.into(), tensor.clone());
     }
 
     /// Notes what the first result of an operator is.
-    fn result(&mut self, op: &Op) {
+    pub(super) fn result(&mut self, op: &Op) {
         let Some(name) = op.outputs.first().filter(|name| !name.is_empty()) else { return };
         match (op.domain.as_str(), op.kind.as_str(), op.attribute("value"), op.attribute("to")) {
             ("", "Constant", Some(Attribute::Tensor(tensor)), _) => self.constant(name, tensor),
             ("", "Cast", _, Some(Attribute::Int(number))) => {
                 self.elements.extend(crate::onnx::element(*number).ok().map(|element| (name.clone(), element)));
+            }
+            ("", "DynamicQuantizeLinear", ..) => drop(self.elements.insert(name.clone(), Element::U8)),
+            ("", "QuantizeLinear" | "QLinearConv" | "QLinearMatMul", ..) => {
+                let zero = op.inputs.get(if op.kind == "QuantizeLinear" { 2 } else { 7 });
+                let element = zero.filter(|name| !name.is_empty()).map_or(Some(Element::U8), |zero| self.element(zero));
+                self.elements.extend(element.map(|element| (name.clone(), element)));
             }
             ("", kind, ..) if KEEPING.contains(&kind) => {
                 let element = op.inputs.first().and_then(|input| self.elements.get(input)).copied();

@@ -8,10 +8,12 @@ mod empty_batch;
 mod fault;
 mod library;
 mod npu;
+mod optimizers;
 mod program;
 mod runtime;
 mod session;
 mod shadows;
+mod signed_weights;
 #[cfg(test)]
 mod tests;
 mod value;

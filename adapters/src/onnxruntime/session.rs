@@ -3,7 +3,7 @@
 use super::{
     Math, compat,
     element::element,
-    fault,
+    fault, optimizers,
     runtime::{Runtime, check},
     value::Value,
 };
@@ -42,9 +42,10 @@ impl Session {
     /// Loads a graph on ONNX Runtime's own CPU kernels: takes milliseconds to seconds, and packs weights.
     pub(super) fn new(graph: &Graph, math: Math, runtime: &Arc<Runtime>) -> Result<Self, Fault> {
         let graph = compat::guarded(graph, math)?;
+        let entries = optimizers::entries(&graph, math);
         let mut written = compat::undeclared(&graph);
         loop {
-            let builder = options(runtime, math).map_err(fault::of_load)?;
+            let builder = options(runtime, math, &entries).map_err(fault::of_load)?;
             match commit(&written, builder, runtime) {
                 Err(Fault::Unsupported(reason)) if reason.contains(TOO_NEW) && compat::lowered(&mut written) => {}
                 committed => {
@@ -129,14 +130,12 @@ pub(super) fn commit(
     Ok((builder.commit_from_memory(&model).map_err(fault::of_load)?, weights))
 }
 
-fn options(runtime: &Runtime, math: Math) -> ort::Result<SessionBuilder> {
-    let builder = runtime.on_cpu()?.with_optimization_level(GraphOptimizationLevel::All)?.with_env_allocators()?;
-    if math == Math::Fast {
-        return Ok(builder);
+fn options(runtime: &Runtime, math: Math, entries: &[(&str, String)]) -> ort::Result<SessionBuilder> {
+    let mut builder = runtime.on_cpu()?.with_optimization_level(GraphOptimizationLevel::All)?.with_env_allocators()?;
+    if math == Math::Exact {
+        builder = builder.with_config_entry("session.qdq_matmulnbits_accuracy_level", EXACT)?;
     }
-    // Products of 8-bit integers are summed in 16 bits on some processors, and saturate there.
-    let builder = builder.with_config_entry("session.x64quantprecision", "1")?;
-    Ok(builder.with_config_entry("session.qdq_matmulnbits_accuracy_level", EXACT)?)
+    entries.iter().try_fold(builder, |builder, (key, value)| Ok(builder.with_config_entry(*key, value)?))
 }
 
 /// `MatMulNBits` with its activations as they are; its default rounds them to 8 bits.

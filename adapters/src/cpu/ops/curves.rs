@@ -195,6 +195,7 @@ element_wise!(exact_erf, ExactErf,
 
 curve!(exact_acosh, ExactAcosh, |x| acosh_of(f64::from(x)) as f32, acosh_of);
 curve!(exact_asinh, ExactAsinh, |x| asinh_of(f64::from(x)) as f32, asinh_of);
+curve!(even_round, EvenRound, f32::round_ties_even, f64::round_ties_even);
 curve!(exact_mish, ExactMish, mish_of, |x| x * softplus_of(x).tanh());
 
 element_wise!(exact_root, ExactRoot,
@@ -248,6 +249,10 @@ pub(super) fn asinh(_: &ParsingContext, _: &NodeProto) -> Built {
 
 pub(super) fn mish(_: &ParsingContext, _: &NodeProto) -> Built {
     built(Curve(exact_mish().0))
+}
+
+pub(super) fn round(_: &ParsingContext, _: &NodeProto) -> Built {
+    built(Curve(even_round().0))
 }
 
 pub(super) fn sigmoid(_: &ParsingContext, _: &NodeProto) -> Built {

@@ -7,6 +7,7 @@ mod clamp;
 mod compress;
 mod curves;
 mod deconvolve;
+mod einsum;
 mod extremes;
 mod fold;
 mod indices;
@@ -64,6 +65,7 @@ const OPS: &[(&str, Builder)] = &[
     ("ConvTranspose", deconvolve::conv_transpose),
     ("CumSum", integers::cum_sum),
     ("DequantizeLinear", quantize::dequantize),
+    ("Einsum", einsum::einsum),
     ("Equal", integers::equal),
     ("Erf", curves::erf),
     ("GatherND", indices::gather_nd),
@@ -97,6 +99,7 @@ const OPS: &[(&str, Builder)] = &[
     ("Resize", resize::resize),
     ("ReverseSequence", reversal::reverse_sequence),
     ("RoiAlign", regions::roi_align),
+    ("Round", curves::round),
     ("STFT", spectrum::stft),
     ("ScatterND", indices::scatter_nd),
     ("Sigmoid", curves::sigmoid),

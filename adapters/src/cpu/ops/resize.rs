@@ -1,7 +1,9 @@
 //! Resizing to the nearest place, which is worked out in FP64: in FP32 a place between two falls to the wrong side.
 
 use super::{
-    Built, axis_of, built,
+    Built,
+    around::around,
+    axis_of, built,
     kernel::{Kernel, Native},
     standard,
 };
@@ -18,8 +20,12 @@ pub(super) fn resize(context: &ParsingContext, node: &NodeProto) -> Built {
     let opset = context.onnx_operator_set_version;
     let early = opset < 11;
     let place = text("coordinate_transformation_mode", if early { "asymmetric" } else { "half_pixel" })?;
-    let nearest = text("mode", "nearest")? == "nearest";
+    let mode = text("mode", "nearest")?;
+    let nearest = mode == "nearest";
     let stretched = text("keep_aspect_ratio_policy", "stretch")? == "stretch";
+    if mode == "cubic" && place == "pytorch_half_pixel" {
+        return around(context, node, longer);
+    }
     if !nearest || !stretched || place == "tf_crop_and_resize" {
         return standard(context, node);
     }
@@ -32,6 +38,20 @@ pub(super) fn resize(context: &ParsingContext, node: &NodeProto) -> Built {
         scales: next(),
         sizes: if early { None } else { next() },
     })
+}
+
+/// For an extent of 1 tract reads half a place before the first.
+fn longer(
+    inner: &dyn Expansion,
+    prefix: &str,
+    model: &mut TypedModel,
+    inputs: &[OutletId],
+) -> TractResult<TVec<OutletId>> {
+    let wires = inner.wire(prefix, model, inputs)?;
+    let (before, after) = (model.outlet_fact(inputs[0])?, model.outlet_fact(wires[0])?);
+    let shrinks = before.shape.iter().zip(after.shape.iter()).any(|(before, after)| after.is_one() && !before.is_one());
+    ensure!(!shrinks, "a cubic resize to an extent of 1 with `pytorch_half_pixel`");
+    Ok(wires)
 }
 
 /// `Resize`, and which of its inputs say to what.

@@ -1,4 +1,4 @@
-//! Activations with a number that tract takes for one.
+//! Activations whose number tract takes for 1, or which it approximates.
 
 use super::Spelling;
 
@@ -23,11 +23,11 @@ pub fn celu(spelling: &mut Spelling<'_>) -> Option<()> {
 /// x · sigmoid(α · x)
 pub fn swish(spelling: &mut Spelling<'_>) -> Option<()> {
     let (x, alpha) = (spelling.input(0)?, spelling.float("alpha", 1.0));
-    if alpha == 1.0 {
-        return None;
+    let mut scaled = x.clone();
+    if alpha != 1.0 {
+        let alpha = spelling.number(alpha, &x)?;
+        scaled = spelling.add("Mul", &[&x, &alpha], &[]);
     }
-    let alpha = spelling.number(alpha, &x)?;
-    let scaled = spelling.add("Mul", &[&x, &alpha], &[]);
     let share = spelling.add("Sigmoid", &[&scaled], &[]);
     let y = spelling.add("Mul", &[&x, &share], &[]);
     spelling.result(0, &y);

@@ -85,7 +85,7 @@ impl Lane {
     pub fn computes(self, code: u32) -> bool {
         match self {
             Self::F32 | Self::F8 => !matches!(code, 24..=30 | 74),
-            Self::F64 => matches!(code, 1..=15 | 19..=23 | 32..=41 | 50 | 55..=65 | 68..=71 | 73 | 75 | 76),
+            Self::F64 => matches!(code, 1..=15 | 19..=23 | 32..=41 | 50 | 55..=65 | 68..=71 | 73 | 75..=77),
             Self::I32 => matches!(code, 1..=30 | 32..=34 | 56 | 72 | 74),
             Self::I64 => matches!(code, 1..=15 | 19..=30 | 32..=34 | 56 | 72 | 74),
         }

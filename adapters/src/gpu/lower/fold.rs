@@ -26,36 +26,37 @@ pub fn fold(planner: &mut Planner, node: &Node<'_>, kind: &str, axes: &[usize], 
     let folded = match kind {
         "ReduceLogSumExp" => log_sum_exp(planner, node, &x, axes, keep)?,
         _ => {
-            let recipe = recipe(kind);
-            let y = by_recipe(planner, node, &recipe, &x, axes, keep)?;
-            if kind == "ReduceMean" { shared(planner, node, &x, &y)? } else { y }
+            let y = by_recipe(planner, node, kind, &x, axes, keep)?;
+            if ["GlobalAveragePool", "ReduceMean"].contains(&kind) { shared(planner, node, &x, &y)? } else { y }
         }
     };
     Ok(convert(planner, node, &folded, element)?.into())
 }
 
-fn recipe(kind: &str) -> Recipe {
+fn recipe(kind: &str) -> Option<Recipe> {
     let sum = Recipe { squared: false, before: &[], fold: code::ADD, after: &[] };
-    match kind {
+    Some(match kind {
+        "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => sum,
         "ReduceL1" => Recipe { before: &[code::ABSOLUTE], ..sum },
         "ReduceL2" => Recipe { squared: true, after: &[code::ROOT], ..sum },
         "ReduceLogSum" => Recipe { after: &[code::LOGARITHM], ..sum },
-        "ReduceMax" => Recipe { fold: code::MAX, ..sum },
+        "GlobalMaxPool" | "ReduceMax" => Recipe { fold: code::MAX, ..sum },
         "ReduceMin" => Recipe { fold: code::MIN, ..sum },
         "ReduceProd" => Recipe { fold: code::MULTIPLY, ..sum },
         "ReduceSumSquare" => Recipe { squared: true, ..sum },
-        _ => sum,
-    }
+        _ => return None,
+    })
 }
 
 fn by_recipe(
     planner: &mut Planner,
     node: &Node<'_>,
-    recipe: &Recipe,
+    kind: &str,
     x: &Placed,
     axes: &[usize],
     keep: bool,
 ) -> Result<Placed, Halt> {
+    let recipe = recipe(kind).ok_or_else(|| node.unsupported("no fold"))?;
     let alone = |codes: &[u32]| codes.iter().map(|&code| Link::alone(code)).collect::<Vec<_>>();
     let mut before = alone(recipe.before);
     if recipe.squared {
@@ -78,10 +79,10 @@ fn shared(planner: &mut Planner, node: &Node<'_>, x: &Placed, sum: &Placed) -> R
 
 /// The largest is taken off before powers of it are too large.
 fn log_sum_exp(planner: &mut Planner, node: &Node<'_>, x: &Placed, axes: &[usize], keep: bool) -> Result<Placed, Halt> {
-    let largest = by_recipe(planner, node, &recipe("ReduceMax"), x, axes, true)?;
+    let largest = by_recipe(planner, node, "ReduceMax", x, axes, true)?;
     let powers = [Link::tensor(code::SUBTRACT, largest.clone()), Link::alone(code::EXPONENTIAL)];
     let powers = linked(planner, node, x, &powers)?;
-    let sum = by_recipe(planner, node, &recipe("ReduceLogSum"), &powers, axes, keep)?;
+    let sum = by_recipe(planner, node, "ReduceLogSum", &powers, axes, keep)?;
     let largest = largest.reshaped(sum.spec.shape.clone());
     let sum = linked(planner, node, &sum, &[Link::tensor(code::ADD, largest.clone())])?;
     // An infinite one is all there is.

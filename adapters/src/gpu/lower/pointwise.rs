@@ -72,6 +72,8 @@ const UNARY: &[(&str, u32, Attribute, Attribute)] = &[
 const NO: Attribute = ("", 0.0);
 const IDENTITY: u32 = 0;
 const POWER: u32 = 9;
+/// 0, and no number of what is infinite or no number.
+const MINUS_ITSELF: u32 = 77;
 const SQUARE: u32 = 75;
 const CUBE: u32 = 76;
 
@@ -146,7 +148,39 @@ fn binary(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
     if code == code::DIVIDE {
         check_divisor(planner, node)?;
     }
+    // Drivers take the difference of a value and itself for 0.
+    if code == code::SUBTRACT && node.op.inputs[0] == node.op.inputs[1] && is_float(node.spec(0)?.element) {
+        let x = planner.place(node.input(0))?;
+        return Ok(vec![chain(planner, node, &x, &[Link::alone(MINUS_ITSELF)], x.spec.element)?.into()]);
+    }
+    if code == POWER && !is_float(node.spec(0)?.element) && !is_whole(node.input(1)) {
+        return root_of_integers(planner, node);
+    }
     fold_inputs(planner, node, code).map(|placed| vec![placed.into()])
+}
+
+/// Whether a value is of integers, or of known floats without fractions.
+fn is_whole(value: &Value) -> bool {
+    let float = value.spec().is_some_and(|spec| is_float(spec.element));
+    let Value::Known(tensor) = value else { return !float };
+    match tensor.spec().element {
+        Element::Fp16 => {
+            tensor.to_vec::<f16>().is_some_and(|all| all.iter().all(|number| number.to_f32().fract() == 0.0))
+        }
+        Element::Fp32 => tensor.to_vec::<f32>().is_some_and(|all| all.iter().all(|number| number.fract() == 0.0)),
+        Element::Fp64 => tensor.to_vec::<f64>().is_some_and(|all| all.iter().all(|number| number.fract() == 0.0)),
+        _ => !float,
+    }
+}
+
+/// Powers of integers with fractions in their exponents: in FP64, and without what follows the point.
+fn root_of_integers(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
+    let (base, exponent) = (planner.place(node.input(0))?, planner.place(node.input(1))?);
+    let element = base.spec.element;
+    let base = convert(planner, node, &base, Element::Fp64)?;
+    let exponent = convert(planner, node, &exponent, Element::Fp64)?;
+    let power = chain(planner, node, &base, &[Link::tensor(POWER, exponent)], Element::Fp64)?;
+    Ok(vec![convert(planner, node, &power, element)?.into()])
 }
 
 /// The inputs, one after the other, under one operator.

@@ -167,6 +167,13 @@ fn shape(extents: Vec<usize>) -> Result<Shape, Halt> {
 }
 
 impl Attention {
+    /// Names of the values that it reads.
+    pub fn reads(&self) -> Vec<&str> {
+        let sides = [&self.query, &self.key, &self.value].map(|side| side.name.as_str());
+        let scales = self.scales.iter().map(|scale| scale.name.as_str());
+        sides.into_iter().chain(scales).chain(self.mask.as_deref()).collect()
+    }
+
     /// By the kernel of `Attention`; `None` where that computes something else, or more slowly.
     pub fn lower(&self, planner: &mut Planner) -> Result<Option<Value>, Halt> {
         let sides = [&self.query, &self.key, &self.value];

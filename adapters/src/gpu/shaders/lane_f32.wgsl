@@ -147,6 +147,7 @@ fn apply(op: u32, x: f32, y: f32, p: f32, q: f32) -> f32 {
         case 72u: { return truth(x == 0.0); }
         case 75u: { return x * x; }
         case 76u: { return x * x * x; }
+        case 77u: { return select(0.0, not_a_number(x), is_nan(x) || infinite(x)); }
         case 9u, 10u, 20u, 21u, 22u, 23u: { return of_two(op, x, y); }
         case 42u, 43u, 44u, 45u, 46u, 47u, 48u, 49u, 51u, 52u, 53u: { return angular(op, x); }
         default: { return exponential(op, x, p, q); }

@@ -155,28 +155,71 @@ fn sigmoid(x: f64) -> f64 {
     return 1.0lf / (1.0lf + exp_of(-x));
 }
 
-// Whole powers by squares, the others by logarithms.
+// Halves go to the even side.
+fn round_even(x: f64) -> f64 {
+    let size = abs(x);
+    let whole = trunc(size);
+    let rest = size - whole;
+    let odd = whole != 2.0lf * trunc(whole / 2.0lf);
+    let rounded = whole + select(0.0lf, 1.0lf, rest > 0.5lf || (rest == 0.5lf && odd));
+    return select(with_sign_of(rounded, x), x, is_nan(x) || infinite(x));
+}
+
+fn with_sign_of(x: f64, sign: f64) -> f64 {
+    return bitcast<f64>((bitcast<u64>(x) & 0x7ffffffffffffffflu) | (bitcast<u64>(sign) & 0x8000000000000000lu));
+}
+
+fn not_a_number() -> f64 {
+    return bitcast<f64>(0x7ff8000000000000lu);
+}
+
+fn infinity() -> f64 {
+    return bitcast<f64>(0x7ff0000000000000lu);
+}
+
 fn power(x: f64, y: f64) -> f64 {
+    let a = abs(x);
     if x == 1.0lf || y == 0.0lf {
         return 1.0lf;
     }
     if is_nan(x) || is_nan(y) {
         return x + y;
     }
-    if y != trunc(y) || abs(y) > 1024.0lf {
-        let odd = x < 0.0lf && y == trunc(y) && abs(y - 2.0lf * trunc(y / 2.0lf)) == 1.0lf;
-        let size = exp_of(y * log_of(select(x, abs(x), y == trunc(y))));
-        return select(size, -size, odd);
+    let whole = infinite(y) || y == trunc(y);
+    let odd = whole && !infinite(y) && abs(y - 2.0lf * trunc(y / 2.0lf)) == 1.0lf;
+    var size = 0.0lf;
+    if a == 0.0lf || infinite(x) {
+        size = select(0.0lf, infinity(), (a == 0.0lf) == (y < 0.0lf));
+    } else if infinite(y) {
+        size = select(select(0.0lf, infinity(), (a > 1.0lf) == (y > 0.0lf)), 1.0lf, a == 1.0lf);
+    } else if x < 0.0lf && !whole {
+        return not_a_number();
+    } else {
+        size = power_of(a, y);
+    }
+    return select(size, with_sign_of(size, -1.0lf), odd && with_sign_of(1.0lf, x) < 0.0lf);
+}
+
+// x^y for x > 0: whole powers by squares, halves and quarters of them by roots, which are exact where they are whole,
+// and the others by logarithms.
+fn power_of(x: f64, y: f64) -> f64 {
+    var base = x;
+    var exponent = y;
+    for (var root = 0u; root < 4u && exponent != trunc(exponent); root++) {
+        base = sqrt(base);
+        exponent *= 2.0lf;
+    }
+    if exponent != trunc(exponent) || abs(exponent) > 1024.0lf {
+        return exp_of(y * log_of(x));
     }
     var result = 1.0lf;
-    var base = x;
-    for (var left = u32(abs(y)); left > 0u; left >>= 1u) {
+    for (var left = u32(abs(exponent)); left > 0u; left >>= 1u) {
         if (left & 1u) == 1u {
             result *= base;
         }
         base *= base;
     }
-    return select(result, 1.0lf / result, y < 0.0lf);
+    return select(result, 1.0lf / result, exponent < 0.0lf);
 }
 
 // The significand and the exponent of a magnitude, which count alike for subnormal numbers.
@@ -250,7 +293,7 @@ fn apply(op: u32, x: f64, y: f64, a: f32, b: f32) -> f64 {
         case 34u: { return select(sign(x), x, is_nan(x)); }
         case 35u: { return floor(x); }
         case 36u: { return ceil(x); }
-        case 37u: { return round(x); }
+        case 37u: { return round_even(x); }
         case 38u: { return 1.0lf / x; }
         case 39u: { return sqrt(x); }
         case 40u: { return exp_of(x); }
@@ -274,6 +317,7 @@ fn apply(op: u32, x: f64, y: f64, a: f32, b: f32) -> f64 {
         case 73u: { return x * sigmoid(p * x); }
         case 75u: { return x * x; }
         case 76u: { return x * x * x; }
+        case 77u: { return select(0.0lf, not_a_number(), is_nan(x) || infinite(x)); }
         default: { return x; }
     }
 }
