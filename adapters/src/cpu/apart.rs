@@ -4,18 +4,26 @@
 
 use super::{ops, translate::MARK};
 use crate::constants::Constants;
-use burst_host::nouns::{Attribute, Element, Graph, Op, Tensor};
+use burst_host::nouns::{Attribute, Element, Graph, Op};
+use half::f16;
 use std::collections::HashSet;
+
+/// Operators that tract makes part of the convolution before them.
+const ABSORBED: &[&str] =
+    &["Add", "BatchNormalization", "Cast", "Div", "Dropout", "Identity", "Mul", "Neg", "Squeeze", "Sub", "Unsqueeze"];
 
 /// Rewrites the graph, its branches and loops.
 pub(super) fn keep(graph: &mut Graph, outer: &Constants) {
-    let convolved: HashSet<String> =
-        graph.ops.iter().filter(|op| op.kind == "Conv").flat_map(|op| op.outputs.clone()).collect();
+    let mut convolved = HashSet::new();
     let constants = outer.inside(graph);
     let steps =
         |name: &String| constants.integers(name).is_some_and(|all| all.iter().any(|step| step.unsigned_abs() != 1));
     for mut op in std::mem::take(&mut graph.ops) {
         op.graphs_mut().for_each(|inner| keep(inner, &constants));
+        if op.kind == "Conv" || ABSORBED.contains(&op.kind.as_str()) && op.inputs.iter().any(|x| convolved.contains(x))
+        {
+            convolved.extend(op.outputs.iter().cloned());
+        }
         match op.kind.as_str() {
             "Scan" => keep_directions(&mut op),
             "Sub" | "Div" if op.inputs.get(1).is_some_and(|name| convolved.contains(name)) => {
@@ -24,8 +32,9 @@ pub(super) fn keep(graph: &mut Graph, outer: &Constants) {
             "Slice" if op.inputs.get(4).is_some_and(steps) => {
                 separate(&mut op, 0, &mut graph.ops);
             }
-            // What is multiplied by a constant 0 would be 0, also where it is infinite or no number.
-            "Mul" | "Div" => {
+            // A product with 0 would be 0, also where the other side is infinite or no number, and a sum with 0 the
+            // other side, also where that is -0.
+            "Add" | "Div" | "Mul" | "Sub" => {
                 let zeros = |index: &usize| op.inputs.get(*index).is_some_and(|name| zero(&constants, name));
                 if let Some(index) = [0, 1].iter().find(|index| zeros(index)) {
                     separate(&mut op, *index, &mut graph.ops);
@@ -62,7 +71,11 @@ fn keep_directions(scan: &mut Op) {
 
 /// Whether a constant has floats, and none but 0.
 fn zero(constants: &Constants, name: &str) -> bool {
-    let floats = |tensor: &&Tensor| matches!(tensor.spec().element, Element::Fp16 | Element::Fp32 | Element::Fp64);
-    let contents = constants.tensor(name).filter(floats).and_then(Tensor::contents);
-    contents.is_some_and(|bytes| !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0))
+    let tensor = constants.tensor(name);
+    tensor.is_some_and(|tensor| match tensor.spec().element {
+        Element::Fp16 => tensor.to_vec::<f16>().is_some_and(|all| all.iter().all(|number| number.to_f32() == 0.0)),
+        Element::Fp32 => tensor.to_vec::<f32>().is_some_and(|all| all.iter().all(|number| *number == 0.0)),
+        Element::Fp64 => tensor.to_vec::<f64>().is_some_and(|all| all.iter().all(|number| *number == 0.0)),
+        _ => false,
+    })
 }

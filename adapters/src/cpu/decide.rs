@@ -24,6 +24,7 @@ const WANTED: &[(&str, &[usize])] = &[
     ("If", &[0]),
     ("LSTM", &[4]),
     ("MelWeightMatrix", &[0, 1, 2, 3, 4]),
+    ("NonMaxSuppression", &[2]),
     ("OneHot", &[1, 2]),
     ("Pad", &[1, 2, 3]),
     ("QLinearConv", &[1, 2, 4, 5, 6, 7]),

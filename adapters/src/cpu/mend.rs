@@ -1,7 +1,7 @@
 //! Puts other operators in the place of those whose numbers tract gets wrong.
 
 use super::{
-    ops::{self, exact_root, exact_sigmoid, exact_tanh, extents},
+    ops::{self, exact_root, exact_sigmoid, exact_tanh, extents, halves},
     translate::kind,
 };
 use tract_onnx::tract_core::{
@@ -39,7 +39,7 @@ pub(super) const REPLACED: [&str; 11] = [
 pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
     // What a patch puts in comes behind, and needs none.
     for id in 0..model.nodes().len() {
-        long(model, id)?;
+        directly(model, id)?;
         shift(model.node_mut(id));
         remainder(model, id)?;
         gate(model.node_mut(id));
@@ -61,12 +61,14 @@ pub(super) fn mend(model: &mut TypedModel) -> TractResult<()> {
     model.compact()
 }
 
-/// tract casts INT64 to extents by way of INT32.
-fn long(model: &mut TypedModel, id: usize) -> TractResult<()> {
+/// tract casts INT64 to extents by way of INT32, and FP64 to FP16 by way of FP32.
+fn directly(model: &mut TypedModel, id: usize) -> TractResult<()> {
     let node = model.node(id);
-    let casts = node.op_as::<Cast>().is_some_and(|op| op.to == TDim::datum_type());
-    if casts && model.outlet_fact(node.inputs[0])?.datum_type == DatumType::I64 {
-        model.node_mut(id).op = extents();
+    let Some(to) = node.op_as::<Cast>().map(|op| op.to) else { return Ok(()) };
+    match model.outlet_fact(node.inputs[0])?.datum_type {
+        DatumType::I64 if to == TDim::datum_type() => model.node_mut(id).op = extents(),
+        DatumType::F64 if to == DatumType::F16 => model.node_mut(id).op = halves(),
+        _ => {}
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ pub(super) fn without_weights(
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
     let mut graph = known(graph, limits)?;
     if let Some(kind) = open_trap(&graph) {
-        return Err(Fault::Unsupported(format!("operator `{kind}` on the CPU: bounds that are inputs")));
+        return Err(Fault::Unsupported(format!("operator `{kind}` on the CPU: numbers that are inputs")));
     }
     unfold(&mut graph.ops);
     apart::keep(&mut graph, &Constants::default());

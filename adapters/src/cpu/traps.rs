@@ -74,16 +74,21 @@ fn is_false(value: &str, constants: &Constants) -> bool {
 }
 
 /// The operator that tract would get wrong unless some inputs of the graph become constants: it ignores the steps of a
-/// `Slice` whose bounds are such inputs.
+/// `Slice` whose bounds are such inputs, and takes a limit of 0 boxes for none.
 pub(super) fn open_trap(graph: &Graph) -> Option<&'static str> {
     let constants = Constants::of(graph);
-    graph.ops.iter().any(|op| op.kind == "Slice" && steps(op, graph, &constants)).then_some("Slice")
+    let input = |op: &Op, index: usize| {
+        op.inputs.get(index).is_some_and(|name| graph.inputs.iter().any(|port| port.name == *name))
+    };
+    graph.ops.iter().find_map(|op| match op.kind.as_str() {
+        "NonMaxSuppression" if input(op, 2) => Some("NonMaxSuppression"),
+        "Slice" if (input(op, 1) || input(op, 2)) && steps(op, &constants) => Some("Slice"),
+        _ => None,
+    })
 }
 
-/// Whether a `Slice` has steps other than 1, or unknown ones, between bounds that are inputs of the graph.
-fn steps(op: &Op, graph: &Graph, constants: &Constants) -> bool {
-    let input = |index: usize| op.inputs.get(index).filter(|name| graph.inputs.iter().any(|port| port.name == **name));
+/// Whether a `Slice` has steps other than 1, or unknown ones.
+fn steps(op: &Op, constants: &Constants) -> bool {
     let Some(steps) = op.inputs.get(4).filter(|name| !name.is_empty()) else { return false };
-    let ones = constants.integers(steps).is_some_and(|steps| steps.iter().all(|step| *step == 1));
-    (input(1).is_some() || input(2).is_some()) && !ones
+    !constants.integers(steps).is_some_and(|steps| steps.iter().all(|step| *step == 1))
 }

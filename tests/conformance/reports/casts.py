@@ -4,7 +4,7 @@ Reports: tvm #19542, onnxruntime #25207.
 """
 
 import numpy as np
-from suite import FLOAT, FLOATS, INT64, case, element, f32, i64, label, node
+from suite import FLOAT, FLOATS, HALF, INT64, case, element, f32, i64, label, node
 
 MILLISECONDS = np.array([1.764468e12])
 BILLIONS = f32(3e9, 5e9)
@@ -55,6 +55,14 @@ def rounded_once():
         y = np.array([np.float32(value) for value in given])
         name, nodes = f"{label(given.dtype)}_to_float32_once", [node("Cast", ["x"], ["y"], to=FLOAT)]
         yield case(name, nodes, {"x": given}, {"y": y}, opset=13, rtol=0, atol=0)
+    # By way of FP32, these would lie halfway between two numbers of FP16.
+    x = np.array([2049 + 1e-7, 2051 - 1e-7, 1 + 2**-11 + 2**-40, -1 - 2**-11 - 2**-40, 65520 - 1e-7, 2**-25 + 2**-60])
+    y = {"y": np.array([2050, 2050, 1 + 2**-10, -1 - 2**-10, 65504, 2**-24], np.float16)}
+    nodes = [node("Cast", ["x"], ["y"], to=HALF)]
+    yield case("float64_to_float16_once", nodes, {"x": x}, y, opset=13, rtol=0, atol=0)
+    nodes = [node("CastLike", ["x", "like"], ["y"])]
+    given = {"x": x, "like": np.zeros(1, np.float16)}
+    yield case("float64_like_float16_once", nodes, given, y, opset=15, rtol=0, atol=0)
 
 
 def inside_of_graphs():

@@ -24,6 +24,7 @@ def cases():
     yield from grouped_attention()
     yield from quantised()
     yield from unknown()
+    yield from lengths()
 
 
 def halved(*shape):
@@ -168,3 +169,26 @@ def unknown():
     for op, inputs in (("Relu", {"x": halved(2, 3)}), ("MatMul", {"x": halved(2, 3), "w": halved(3, 2)})):
         nodes, domains = [node(op, list(inputs), ["y"], domain="com.microsoft")], {"com.microsoft": 1}
         yield case(f"unknown_{op}", nodes, inputs, refused(y=FLOAT), domains=domains)
+
+
+def lengths():
+    """How long each sequence is, and all with what came before, as constants and given at run."""
+    q, k, v = (halved(BATCH, steps, WIDTH) for steps in (3, 5, 5))
+    long, op = {"m": np.int32([4, 2])}, "MultiHeadAttention"
+    how = dict(order=["q", "k", "v", "", "m"], num_heads=HEADS)
+    yield one(f"{op}_lengths", op, {"q": q, "k": k, "v": v}, long, **how)
+    yield one(f"{op}_lengths_given", op, {"q": q, "k": k, "v": v, **long}, **how)
+    x, weights, op = halved(BATCH, 5, WIDTH), {"w": halved(WIDTH, 3 * WIDTH), "b": halved(3 * WIDTH)}, "Attention"
+    how = dict(order=["x", "w", "b", "m"], num_heads=HEADS)
+    yield one(f"{op}_lengths", op, {"x": x}, {**weights, **long}, **how)
+    yield one(f"{op}_lengths_given", op, {"x": x, **long}, weights, **how)
+    op, groups, past, size = "GroupQueryAttention", 2, 5, 8
+    how = dict(order=["q", "k", "v", "pk", "pv", "sl", "tl"], outputs=("y", "ok", "ov"))
+    how |= dict(num_heads=HEADS, kv_num_heads=groups)
+    for steps in (1, 3):
+        given = {"q": halved(1, steps, HEADS * size), "k": halved(1, steps, groups * size)}
+        given |= {"v": halved(1, steps, groups * size)}
+        given |= {key: halved(1, groups, past, size) for key in ("pk", "pv")}
+        last, all_of_them = {"sl": np.int32([past + steps - 1])}, {"tl": np.int32(past + steps)}
+        yield one(f"{op}_{steps}_total_given", op, {**given, **all_of_them}, last, **how)
+        yield one(f"{op}_{steps}_lengths_given", op, {**given, **last, **all_of_them}, **how)

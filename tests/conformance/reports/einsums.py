@@ -1,4 +1,4 @@
-"""Einsum that sums axes away, down to one number, and diagonals.
+"""Einsum that sums axes away, down to one number, diagonals, and axes without letters, wherever they stand.
 
 Reports: onnxruntime #7375 #18654.
 """
@@ -30,6 +30,19 @@ EQUATIONS = {
     "iij->ij": ((3, 3, 2),),
     "i,i->i": ((3,), (3,)),
     "bij,bij->b": ((2, 3, 4), (2, 3, 4)),
+    "b...d,d->b...": ((2, 3, 4, 5), (5,)),
+    "b...d,bd->b...": ((2, 3, 4, 5), (2, 5)),
+    "b...d->b...": ((2, 3, 4, 5),),
+    "...d,d->...": ((2, 3, 5), (5,)),
+    "...d,dk->...k": ((2, 3, 4), (4, 5)),
+    "a...,...b->a...b": ((2, 3, 4), (3, 4, 5)),
+    "i...,j->ij...": ((2, 3, 4), (5,)),
+    "...ij,...jk->...ik": ((2, 3, 4), (2, 4, 5)),
+    "...ij,...j->...i": ((2, 3, 4, 5), (2, 3, 5)),
+    "...,...->...": ((2, 3), (2, 3)),
+    "i...->i...": ((2, 3, 4),),
+    "a...b->b...a": ((2, 3, 4, 5),),
+    "...ii->...i": ((2, 3, 3),),
 }
 
 

@@ -23,6 +23,7 @@ NEUTRAL = {
 
 def cases():
     yield from reductions()
+    yield from inner_reductions()
     yield from products()
     yield from joined()
     yield from elementwise()
@@ -60,6 +61,19 @@ def reductions():
     ):
         nodes = [node(op, ["x", "a"], ["y"], keepdims=0)]
         yield case(name, nodes, {"x": x}, {"y": y}, opset=18, constants={"a": i64(axis)})
+
+
+def inner_reductions():
+    """Of 2 by 0 by 3: over the empty extent, and beside it. A mean of nothing is left open."""
+    for op in ("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceMean", "ReduceL2", "ReduceLogSum"):
+        for name, axis, y in (
+            ("inner", 1, np.full((2, 1, 3), NEUTRAL[op], np.float32)),
+            ("inner_negative", -2, np.full((2, 1, 3), NEUTRAL[op], np.float32)),
+            ("beside", -1, none(2, 0, 1)),
+        ):
+            if op != "ReduceMean" or name == "beside":
+                nodes, given = [node(op, ["x", "a"], ["y"])], {"x": none(2, 0, 3)}
+                yield case(f"{op}_{name}", nodes, given, {"y": y}, opset=18, constants={"a": i64(axis)})
 
 
 def products():
@@ -116,6 +130,16 @@ def indices():
     given = {"b": none(1, 0, 4), "s": none(1, 1, 0)}
     limits = {"m": i64(3), "i": f32(0.5), "t": f32(0.1)}
     yield one("NonMaxSuppression", "NonMaxSuppression", given, none(0, 3, dtype=np.int64), limits)
+    # The limit is 0 where it is left out, which means no boxes.
+    given, op = {"b": f32([[0, 0, 1, 1], [0, 10, 1, 11]]), "s": f32([[0.9, 0.8]])}, "NonMaxSuppression"
+    for name, inputs, constants in (
+        ("left_out", given, {}),
+        ("left_out_before_another", given, {"i": f32(0.5)}),
+        ("0", given, {"m": i64(0)}),
+        ("0_given", {**given, "m": i64(0)}, {}),
+    ):
+        order = ["b", "s", *(["", "i"] if "i" in constants else ["m"] if "0" in name else [])]
+        yield one(f"{op}_limit_{name}", op, inputs, none(0, 3, dtype=np.int64), constants, order)
 
 
 def shapes():

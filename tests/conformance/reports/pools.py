@@ -15,6 +15,7 @@ def cases():
     yield from same_as_input()
     yield from auto_pads()
     yield from maxima()
+    yield from doubles()
 
 
 def pool(x, kernel, stride=1, pads=(0, 0), dilation=1, ceil=False, padded=False, kind="average", p=2):
@@ -111,3 +112,16 @@ def maxima():
         nodes = [node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1] * 4)]
         expected = onnxruntime(y=2 if dtype == np.uint8 else 3)
         yield case(f"MaxPool_{label(dtype)}", nodes, {"x": x}, expected, opset=12)
+
+
+def doubles():
+    """In FP64, of numbers that FP32 takes for equal."""
+    x = 1 + np.random.RandomState(5).rand(1, 2, 4, 4) * 1e-9
+    near = dict(opset=13, rtol=1e-14, atol=0)
+    for op, function in (("GlobalAveragePool", np.mean), ("GlobalMaxPool", np.max)):
+        y = {"y": function(x, (2, 3), keepdims=True)}
+        yield case(f"{op}_float64", [node(op, ["x"], ["y"])], {"x": x}, y, **near)
+    corners = np.stack([x[..., row::2, column::2] for row, column in np.ndindex(2, 2)])
+    for op, function in (("AveragePool", np.mean), ("MaxPool", np.max)):
+        nodes, y = [node(op, ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])], {"y": function(corners, 0)}
+        yield case(f"{op}_float64", nodes, {"x": x}, y, **near)

@@ -148,6 +148,7 @@ def integer_products():
     yield from integer_convolutions(random)
     yield from integer_matrices(random)
     yield from scaled_matrices(random)
+    yield from signed(random)
 
 
 def integer_convolutions(random):
@@ -185,6 +186,25 @@ def scaled_matrices(random):
     constants, given, told = {**of_a, **of_b, **of_y}, {"a": a, "b": b}, onnxruntime(y=UINT8)
     # Where a product lies on a half, the library rounds a scale of its own.
     yield case("QLinearMatMul", nodes, given, told, opset=13, constants=constants, atol=1)
+
+
+def signed(random):
+    """INT8 on both sides, and as the result; two products fit 16 bits, though weights have all 8."""
+    a, w = random.randint(-128, -64, (4, 8)).astype(np.int8), random.randint(-127, 128, (8, 3)).astype(np.int8)
+    to_a, to_w = {"as": np.float32(0.02), "az": np.int8(-100)}, {"ws": np.float32(0.01), "wz": np.int8(0)}
+    to_y = {"ys": np.float32(0.05), "yz": np.int8(-20)}
+    # Where a product lies on a half, the library rounds a scale of its own.
+    y = (np.int32(a) + 100) @ np.int32(w) * (0.02 * 0.01 / 0.05) - 20
+    y, near = np.clip(np.rint(y), -128, 127).astype(np.int8), dict(opset=13, atol=1)
+    nodes, constants = [node("QLinearMatMul", ["a", *to_a, "w", *to_w, *to_y], ["y"])], {**to_a, **to_w, **to_y}
+    yield case("QLinearMatMul_int8", nodes, {"a": a}, {"y": y}, constants={**constants, "w": w}, **near)
+    yield case("QLinearMatMul_int8_given", nodes, {"a": a, "w": w}, {"y": y}, constants=constants, **near)
+    # As a convolution of 1 by 1: rows become places, columns channels.
+    image, kernel = a.T.reshape(1, 8, 2, 2), {"w": w.T.reshape(3, 8, 1, 1)}
+    nodes, y = [node("QLinearConv", ["x", *to_a, "w", *to_w, *to_y], ["y"])], {"y": y.T.reshape(1, 3, 2, 2)}
+    yield case("QLinearConv_int8", nodes, {"x": image}, y, constants={**constants, **kernel}, **near)
+    constants |= {**kernel, "ws": np.full(3, 0.01, np.float32), "wz": np.zeros(3, np.int8)}
+    yield case("QLinearConv_int8_by_channel", nodes, {"x": image}, y, constants=constants, **near)
 
 
 def softmax_between():

@@ -25,6 +25,7 @@ OPERATORS = {
 def cases():
     yield from axes()
     yield from powers()
+    yield from other_powers()
     yield from far_angles()
     yield from grids()
 
@@ -61,6 +62,36 @@ def powers():
         x, power = np.array([2, -3, 7, 0], dtype), np.array([3, 3, 0, 5], dtype)
         nodes = [node("Pow", ["x", "p"], ["y"])]
         yield case(f"Pow_{np.dtype(dtype).name}", nodes, {"x": x, "p": power}, {"y": x**power}, opset=13)
+
+
+# What C99 says of the function, Annex F.
+C99 = (
+    *((-np.inf, 0.5, np.inf), (-np.inf, -0.5, 0.0), (-np.inf, 3, -np.inf), (-np.inf, -3, -0.0), (-np.inf, 2, np.inf)),
+    *((-0.0, 0.5, 0.0), (-0.0, 3, -0.0), (-0.0, -1, -np.inf), (-0.0, -2, np.inf), (-0.0, -0.5, np.inf)),
+    *((-1, np.inf, 1), (-1, -np.inf, 1), (1, np.nan, 1), (np.nan, 0, 1), (np.nan, 1, np.nan), (-8, 1 / 3, np.nan)),
+    *((0.5, np.inf, 0.0), (0.5, -np.inf, np.inf), (-2, np.inf, np.inf), (2, -np.inf, 0.0), (np.inf, -0.5, 0.0)),
+)
+
+
+def other_powers():
+    """Pairs at the ends of the function, and exponents of another type than what is raised."""
+    nodes = [node("Pow", ["x", "p"], ["y"])]
+    for dtype in (np.float64, np.float32):
+        x, power, y = (np.array(side, dtype) for side in zip(*C99))
+        title = f"Pow_pairs_{np.dtype(dtype).name}"
+        yield case(title, nodes, {"x": x, "p": power}, {"y": y}, opset=15, sign_of_zero=True)
+    # FP32 has no 2147483647: it is 2147483648, which is even.
+    far, whole = 2**31 - 1, np.int32([2, 4, 9, -3])
+    for title, x, power, y in (
+        ("int32_by_half", whole[:3], f32(0.5), np.int32([1, 2, 3])),
+        ("int32_by_float32", whole, f32(1.5, 1.5, 0.5, 3), np.int32([2, 8, 3, -27])),
+        ("far_float32", f32(-1, -1), f32(far, -far), f32(1, 1)),
+        ("float32_by_far_int32", f32(-1, -1, 1), np.int32([far, far - 1, far]), f32(-1, 1, 1)),
+        ("int32_by_far_int32", np.int32([-1, -1, 1]), np.int32([far, far - 1, far]), np.int32([-1, 1, 1])),
+        ("float64_by_far_int32", np.array([-1.0, -1]), np.int32([far, far - 1]), np.array([-1.0, 1])),
+    ):
+        yield case(f"Pow_{title}", nodes, {"x": x, "p": power}, {"y": y}, opset=15)
+        yield case(f"Pow_{title}_constant", nodes, {"x": x}, {"y": y}, opset=15, constants={"p": power})
 
 
 def far_angles():

@@ -1,4 +1,5 @@
-"""Resize and Upsample: nearest at halves and wholes, the forms of older operator sets, beside NaN and infinities.
+"""Resize and Upsample: nearest at halves and wholes, the forms of older operator sets, beside NaN and infinities, cubic to
+one.
 
 Reports: onnxruntime #28310 #12098, onnx #7841, iree #24264.
 """
@@ -21,6 +22,7 @@ def cases():
     yield from before_opset_11()
     yield from not_finite()
     yield from types()
+    yield from to_one()
 
 
 def by_scale(name, x, scales, expected, opset=13, **attributes):
@@ -108,3 +110,28 @@ def types():
         x = (np.arange(4) + far.get(dtype, 0)).astype(dtype).reshape(1, 1, 2, 2)
         y = {"y": x.repeat(2, 2).repeat(2, 3)}
         yield by_scale(f"type_{label(dtype)}", x, (1, 1, 2, 2), y, mode="nearest")
+
+
+def cubic(x, place):
+    """A row where it would be at a place between its elements: of four of them, the last ones repeated."""
+    first = int(np.floor(place))
+    distances = np.abs(place - np.arange(first - 1, first + 3))
+    inner = 1.25 * distances**3 - 2.25 * distances**2 + 1
+    outer = -0.75 * (distances**3 - 5 * distances**2 + 8 * distances - 4)
+    weights = np.where(distances <= 1, inner, outer)
+    return x[np.clip(np.arange(first - 1, first + 3), 0, len(x) - 1)].astype(np.float64) @ weights
+
+
+def to_one():
+    """pytorch_half_pixel takes an extent of 1 from place 0, by its text, and others as half_pixel does.
+
+    ONNX's reference takes it from half a pixel before.
+    """
+    for length in (2, 3, 6):
+        x = np.random.RandomState(length).rand(length).astype(np.float32)
+        how = dict(mode="cubic", coordinate_transformation_mode="pytorch_half_pixel", opset=18)
+        yield by_size(f"cubic_{length}_to_1", row(*x), (1, 1, 1, 1), {"y": row(x[0])}, **how)
+        places = (np.arange(5) + 0.5) * length / 5 - 0.5
+        wide = f32(*(cubic(x, place) for place in places)).reshape(1, 1, 1, 5)
+        square = np.stack([x, x[::-1]])[None, None]
+        yield by_size(f"cubic_2_by_{length}_to_1_by_5", square, (1, 1, 1, 5), {"y": wide}, **how)

@@ -6,7 +6,7 @@ Reports: tvm #19572, tinygrad #17882 #17883, tfjs #4734.
 import math
 
 import numpy as np
-from suite import case, f32, in_double, node
+from suite import FLOATS, case, f32, in_double, label, node
 
 VALUES = f32(
     *(np.nan, np.inf, -np.inf, 0, -0.0, 1, -1, 0.5, -0.5, 1e-6, -1e-6, 1e-3, -1e-3, 1e-20, -1e-20, 3e38, -3e38),
@@ -94,6 +94,8 @@ def cases():
     for op, function in (("IsNaN", np.isnan), ("IsInf", np.isinf)):
         yield case(op, [node(op, ["x"], ["y"])], {"x": VALUES}, {"y": function(VALUES)}, opset=18)
     yield from far_and_near()
+    yield from wide()
+    yield from curves()
 
 
 def gelu(x):
@@ -110,3 +112,32 @@ def far_and_near():
         for place, x in (("tiny", tiny), ("far", far)):
             y = in_double(function, x)
             yield case(f"{op}_{place}", [node(op, ["x"], ["y"])], {"x": x}, {"y": y}, opset=20, rtol=1e-3, atol=1e-10)
+
+
+def wide():
+    """In FP64, with fractions that FP32 has not."""
+    x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 0.49999999999999994, -1.0000000001, 2.0**52 - 0.5, -(2.0**51) - 0.25])
+    x = np.append(x, [1e300, -1e300, np.inf, -np.inf, np.nan, 0.0, -0.0])
+    for op in ("Round", "Floor", "Ceil", "LeakyRelu", "Softplus"):
+        nodes, y, signed = [node(op, ["x"], ["y"])], {"y": in_double(OPERATORS[op], x)}, op in WITH_SIGN_OF_ZERO
+        yield case(f"{op}_float64", nodes, {"x": x}, y, opset=16, rtol=1e-14, atol=1e-14, sign_of_zero=signed)
+    for op, function in (("IsNaN", np.isnan), ("IsInf", np.isinf)):
+        yield case(f"{op}_float64", [node(op, ["x"], ["y"])], {"x": x}, {"y": function(x)}, opset=13)
+
+
+def gelu_by_tanh(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def curves():
+    """Products with a curve that ends at 0: minus infinity times nothing is no number."""
+    for dtype in FLOATS[:2]:
+        most = np.finfo(dtype).max
+        x = np.array([np.nan, np.inf, -np.inf, most, -most, 100, -100, 3, -3, 0], dtype)
+        near = dict(rtol=2e-3, atol=1e-3) if dtype == np.float16 else {}
+        for alpha in (1.0, 2.0):
+            nodes, y = [node("Swish", ["x"], ["y"], alpha=alpha)], in_double(lambda x: x * sigmoid(alpha * x), x)
+            title = f"Swish_of_{alpha}_{label(dtype)}"
+            yield case(title, nodes, {"x": x}, {"y": y}, opset=24, ir=10, **near)
+        nodes, y = [node("Gelu", ["x"], ["y"], approximate="tanh")], in_double(gelu_by_tanh, x)
+        yield case(f"Gelu_by_tanh_{label(dtype)}", nodes, {"x": x}, {"y": y}, opset=20, **near)

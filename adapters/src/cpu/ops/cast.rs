@@ -1,4 +1,5 @@
-//! Casts to INT64, which tract takes through its symbolic extents and with them through 32 bits.
+//! Casts to INT64, which tract takes through its symbolic extents and with them through 32 bits, and of FP64 to FP16,
+//! which it rounds twice.
 
 use super::{
     Built, built,
@@ -74,4 +75,41 @@ impl Kernel for Extents {
         let extents = tract_ndarray::ArrayD::from_shape_vec(input.shape().to_vec(), values)?;
         Ok(tvec!(extents.into_tensor().into_tvalue()))
     }
+}
+
+/// FP64 as FP16, rounded once.
+pub(in super::super) fn halves() -> Box<dyn TypedOp> {
+    Box::new(Native(Halves))
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Halves;
+
+impl Kernel for Halves {
+    fn name(&self) -> &'static str {
+        "Halves"
+    }
+
+    fn facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        ensure!(inputs[0].datum_type == DatumType::F64, "halves of {:?}", inputs[0].datum_type);
+        Ok(tvec!(DatumType::F16.fact(inputs[0].shape.clone())))
+    }
+
+    fn compute(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let input = args_1!(inputs);
+        let plain = input.try_as_plain_ram()?;
+        let values = plain.as_slice::<f64>()?.iter().map(|value| half_of(*value)).collect();
+        let halves = tract_ndarray::ArrayD::from_shape_vec(input.shape().to_vec(), values)?;
+        Ok(tvec!(halves.into_tensor().into_tvalue()))
+    }
+}
+
+/// By way of FP32, rounded to an odd number there: what is halfway between two numbers of FP16 was so before.
+fn half_of(x: f64) -> f16 {
+    let near = x as f32;
+    if x.is_nan() || f64::from(near) == x {
+        return f16::from_f32(near);
+    }
+    let towards_zero = near.to_bits() - u32::from(f64::from(near).abs() > x.abs());
+    f16::from_f32(f32::from_bits(towards_zero | 1))
 }

@@ -9,7 +9,10 @@ use tract_onnx::{
         internal::*,
         tract_core::{
             element_wise,
-            ops::element_wise::{ElementWiseMiniOp, ElementWiseOp},
+            ops::{
+                element_wise::{ElementWiseMiniOp, ElementWiseOp},
+                nn::leaky_relu as leaky_relu_op,
+            },
         },
     },
 };
@@ -105,6 +108,21 @@ fn mish_of(x: f32) -> f32 {
     x * (square / (square + 2.0))
 }
 
+/// x · Φ(x), by the error function.
+fn gelu_of(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf_of(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// The same by a hyperbolic tangent: -∞ comes to no number, as in the standard's formula.
+fn tanh_gelu_of(x: f32) -> f32 {
+    // sqrt(2 / π)
+    0.5 * x * (1.0 + tanh_of(0.797_884_6 * (x + 0.044_715 * x * x * x)))
+}
+
+fn double_tanh_gelu(x: f64) -> f64 {
+    0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh())
+}
+
 /// x to the power of a half, which differs from the root at -∞ and -0.
 fn half_power(x: f64) -> f64 {
     if x == f64::NEG_INFINITY { f64::INFINITY } else { x.sqrt() + 0.0 }
@@ -195,6 +213,8 @@ element_wise!(exact_erf, ExactErf,
 
 curve!(exact_acosh, ExactAcosh, |x| acosh_of(f64::from(x)) as f32, acosh_of);
 curve!(exact_asinh, ExactAsinh, |x| asinh_of(f64::from(x)) as f32, asinh_of);
+curve!(exact_gelu, ExactGelu, gelu_of, |x| 0.5 * x * (1.0 + double_erf(x * std::f64::consts::FRAC_1_SQRT_2)));
+curve!(tanh_gelu, TanhGelu, tanh_gelu_of, double_tanh_gelu);
 curve!(even_round, EvenRound, f32::round_ties_even, f64::round_ties_even);
 curve!(exact_mish, ExactMish, mish_of, |x| x * softplus_of(x).tanh());
 
@@ -215,6 +235,12 @@ element_wise!(exact_root, ExactRoot,
 });
 
 curve!(exact_softplus, ExactSoftplus, |x| softplus_of(f64::from(x)) as f32, softplus_of);
+
+element_wise!(double_leaky, DoubleLeaky { alpha: f32 },
+[f64] => |op, values| {
+    values.iter_mut().for_each(|value| *value = if *value < 0.0 { f64::from(op.alpha) * *value } else { *value });
+    Ok(())
+});
 
 element_wise!(hard, Hard { alpha: f32, beta: f32 },
 [f32] => |op, values| {
@@ -249,6 +275,16 @@ pub(super) fn asinh(_: &ParsingContext, _: &NodeProto) -> Built {
 
 pub(super) fn mish(_: &ParsingContext, _: &NodeProto) -> Built {
     built(Curve(exact_mish().0))
+}
+
+pub(super) fn gelu(_: &ParsingContext, node: &NodeProto) -> Built {
+    let tanh = node.get_attr_opt::<String>("approximate")?.is_some_and(|kind| kind == "tanh");
+    built(Curve(if tanh { tanh_gelu().0 } else { exact_gelu().0 }))
+}
+
+/// tract has none of FP64.
+pub(super) fn leaky_relu(_: &ParsingContext, node: &NodeProto) -> Built {
+    built(Leaky { alpha: node.get_attr_opt("alpha")?.unwrap_or(0.01) })
 }
 
 pub(super) fn round(_: &ParsingContext, _: &NodeProto) -> Built {
@@ -302,5 +338,32 @@ impl Expansion for Curve {
 
     fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         model.wire_node(name, ElementWiseOp(self.0.clone(), None), inputs)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Leaky {
+    alpha: f32,
+}
+
+impl Expansion for Leaky {
+    fn name(&self) -> StaticName {
+        "LeakyRelu".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        s: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_input_arity(inputs, 1)?;
+        like_input(s, inputs, outputs)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let double = model.outlet_fact(inputs[0])?.datum_type == DatumType::F64;
+        let op = if double { double_leaky(self.alpha) } else { leaky_relu_op(self.alpha) };
+        model.wire_node(name, op, inputs)
     }
 }

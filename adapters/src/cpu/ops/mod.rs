@@ -9,6 +9,7 @@ mod curves;
 mod deconvolve;
 mod einsum;
 mod extremes;
+mod finite;
 mod fold;
 mod indices;
 mod integers;
@@ -29,7 +30,7 @@ mod standardize;
 mod topk;
 mod unfolded;
 
-pub(super) use cast::extents;
+pub(super) use cast::{extents, halves};
 pub(super) use curves::{exact_root, exact_sigmoid, exact_tanh};
 pub(super) use extremes::extreme;
 pub(super) use pools::max_pool;
@@ -69,12 +70,16 @@ const OPS: &[(&str, Builder)] = &[
     ("Equal", integers::equal),
     ("Erf", curves::erf),
     ("GatherND", indices::gather_nd),
+    ("Gelu", curves::gelu),
     ("GlobalAveragePool", fold::global_average_pool),
     ("GlobalLpPool", fold::global_lp_pool),
     ("GridSample", sample::grid_sample),
     ("HardSigmoid", curves::hard_sigmoid),
     ("If", branches::branch),
+    ("IsInf", finite::is_inf),
+    ("IsNaN", finite::is_nan),
     ("LayerNormalization", layer::layer_norm),
+    ("LeakyRelu", curves::leaky_relu),
     ("LogSoftmax", standardize::log_softmax),
     ("Loop", loops::repeat),
     ("LpPool", pools::lp_pool),

@@ -186,7 +186,7 @@ fn power(x: f64, y: f64) -> f64 {
         return x + y;
     }
     let whole = infinite(y) || y == trunc(y);
-    let odd = whole && !infinite(y) && abs(y - 2.0lf * trunc(y / 2.0lf)) == 1.0lf;
+    let odd = whole && abs(y) < 9007199254740992.0lf && (u64(abs(y)) & 1lu) == 1lu;
     var size = 0.0lf;
     if a == 0.0lf || infinite(x) {
         size = select(0.0lf, infinity(), (a == 0.0lf) == (y < 0.0lf));
