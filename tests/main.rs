@@ -1,5 +1,6 @@
 //! What the house promises, one file a promise, on real components, sockets and processes.
 
+mod address_space;
 mod architecture;
 mod cache;
 mod cluster;

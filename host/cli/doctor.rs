@@ -3,7 +3,10 @@
 use super::{house, npu::Npu, size::Size};
 use burst_adapters::memory::Machine;
 use burst_host::{
-    mechanisms::sandbox::{Capacity, Sandbox},
+    mechanisms::{
+        address_space::{self, Layout},
+        sandbox::Sandbox,
+    },
     nouns::{
         Graph, Manifest,
         manifest::{AcceleratorChoice, Limits, NpuConfig},
@@ -75,13 +78,22 @@ fn scan() -> String {
     }
 }
 
-/// Tries what a large manifest would ask for.
+/// How many leases there is address space for, and what more would take.
 fn reserve() -> String {
-    let capacity = Capacity { leases: 5_000, memory_max_bytes: Limits::MEMORY_CEILING_BYTES };
-    match Sandbox::new(capacity) {
-        Ok(_) => format!("{} leases of {} MiB can be reserved", capacity.leases, capacity.memory_max_bytes >> 20),
-        Err(error) => format!("{} leases can't be reserved: {error}", capacity.leases),
-    }
+    let available = address_space::available_bytes();
+    let limit = match address_space::limit_bytes() {
+        Some(limit) => format!("`ulimit -v` of {}", Size(limit)),
+        None => format!("addresses of {} bits", address_space::user_bytes().ilog2()),
+    };
+    let usual = Limits::default().memory_max_bytes.get() as u64;
+    let room = |reservation| available / Layout::lease_bytes(1, reservation);
+    format!(
+        "{limit}: {} leases with a memory of 4 GiB reserved, else {} with {} (limits.memory_max_bytes), which check bounds; \
+         pool.max of all guests says how many are reserved",
+        room(Layout::UNCHECKED_BYTES),
+        room(usual),
+        Size(usual),
+    )
 }
 
 /// A lease takes a few mappings, and the kernel has a limit on them.

@@ -4,16 +4,16 @@ use super::{cluster, config::Loaded};
 use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, mixed::Mixed, onnx::Onnx, registry::Directory};
 use burst_host::{
     loops::{
-        deploy::{Deployer, capacity, leases},
+        deploy::{COMPONENT_MAX_BYTES, Deployer, capacity, leases},
         member::Member,
         models::Models,
     },
-    mechanisms::{cache::Cache, sandbox::Sandbox},
+    mechanisms::{address_space::Capacity, cache::Cache, component, sandbox::Sandbox},
     nouns::{
         Ledger, Manifest,
         manifest::{self, AcceleratorChoice, Cluster, Fallback, MixedChoice},
     },
-    ports::{Accelerator, Memory},
+    ports::{Accelerator, Memory, Registry},
 };
 #[cfg(not(all(feature = "onnxruntime", feature = "gpu")))]
 use miette::bail;
@@ -183,11 +183,11 @@ pub async fn deployer(loaded: &Loaded) -> Result<Deployer> {
 /// The same, and the node's part in the cluster of its manifest.
 pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
     let Loaded { manifest, base } = loaded;
-    let sandbox = Sandbox::new(capacity(manifest)).into_diagnostic()?;
+    let registry = Arc::new(registry(base)?);
+    let sandbox = sandbox(manifest, &*registry).await?;
     let directory = manifest.cache.directory.as_ref().map(|directory| base.join(directory));
     let directory = directory.or_else(cache_directory).wrap_err("there is no home directory; set cache.directory")?;
     let cache = Cache::open(&directory).into_diagnostic()?;
-    let registry = Arc::new(registry(base)?);
     let accelerator = accelerator(manifest, Some(&cache)).await?;
     tracing::info!(device = %accelerator.describe(), "computes graphs");
     let memory = memory(manifest);
@@ -204,6 +204,36 @@ pub async fn open(loaded: &Loaded) -> Result<(Deployer, Option<Arc<Member>>)> {
     let models = Models::new(accelerator, registry, Arc::new(Onnx)).within(memory).over(member.clone());
     let leases = Ledger::new("cluster.leases_max", leases(manifest));
     Ok((Deployer { sandbox: Arc::new(sandbox), cache: Some(cache), models, leases }, member))
+}
+
+/// Reserves what the manifest asks for, or what there is address space for.
+async fn sandbox(manifest: &Manifest, registry: &dyn Registry) -> Result<Sandbox> {
+    let capacity = Capacity { memories: memories(manifest, registry).await, ..capacity(manifest) };
+    let sandbox = Sandbox::new(capacity).into_diagnostic()?;
+    let (Capacity { leases: asked, memory_max_bytes, .. }, layout) = sandbox.layout();
+    if layout.leases < asked {
+        tracing::warn!(
+            leases = layout.leases,
+            asked,
+            memory_max_bytes,
+            "address space has room for fewer leases than pools ask for: raise `ulimit -v`, lower pool.max or \
+             limits.memory_max_bytes"
+        );
+    } else if layout.is_checked() {
+        tracing::info!(leases = asked, memory_max_bytes, "address space is short: guests check the bounds of accesses");
+    }
+    Ok(sandbox)
+}
+
+/// Linear memories that a guest has at most. What a cluster will give is not known.
+async fn memories(manifest: &Manifest, registry: &dyn Registry) -> u32 {
+    let mut most = 1;
+    for guest in manifest.guests.values().filter(|_| manifest.cluster.is_none()) {
+        let component = registry.fetch(&guest.component, COMPONENT_MAX_BYTES).await.ok();
+        // What can't be read is told when it is deployed.
+        most = most.max(component.and_then(|component| component::memories(&component.bytes)).unwrap_or(most));
+    }
+    if manifest.cluster.is_some() { Capacity::MEMORIES } else { most.min(Capacity::MEMORIES) }
 }
 
 /// What this process may hold.

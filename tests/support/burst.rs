@@ -2,6 +2,7 @@
 
 use super::root;
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -44,12 +45,24 @@ impl Burst {
     }
 
     pub fn serve_with_cache(manifest: &Path, cache: &Path) -> Self {
-        let mut child = Self::command(cache)
-            .args(["serve", "--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
-            .arg(manifest)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::started(Self::serving(manifest, cache))
+    }
+
+    /// The same where the process may have no more address space (`ulimit -v`).
+    pub fn serve_in_address_space(manifest: &Path, bytes: u64) -> Self {
+        let cache = tempfile::tempdir().unwrap();
+        let command = in_address_space(&Self::serving(manifest, cache.path()), bytes);
+        Self { cache: Some(cache), ..Self::started(command) }
+    }
+
+    fn serving(manifest: &Path, cache: &Path) -> Command {
+        let mut command = Self::command(cache);
+        command.args(["serve", "--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]).arg(manifest);
+        command
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, addresses) = mpsc::channel();
         thread::spawn(move || {
@@ -101,6 +114,25 @@ impl Drop for Burst {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command in a process that may have no more address space (`ulimit -v`).
+pub fn in_address_space(command: &Command, bytes: u64) -> Command {
+    by_shell(command, r#"ulimit -v "$0" && exec "$@""#, (bytes >> 10).to_string().as_ref())
+}
+
+/// A command as a shell starts it by a script, with an argument of the script's own.
+pub fn by_shell(command: &Command, script: &str, argument: &OsStr) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(argument).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    command.get_current_dir().map(|directory| shell.current_dir(directory));
+    shell
 }
 
 fn field(line: &str, name: &str) -> Option<SocketAddr> {

@@ -1,5 +1,6 @@
 //! A memory control group, and what a process took that ran in it.
 
+use super::burst::by_shell;
 use std::{
     fs,
     io::Read,
@@ -68,16 +69,8 @@ impl Group {
 
     /// Runs a command in it to its end.
     pub fn run(&self, command: &Command) -> Ran {
-        let mut inside = Command::new("sh");
-        inside.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(self.directory.join("cgroup.procs"));
-        inside.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        command.get_current_dir().map(|directory| inside.current_dir(directory));
+        let group = self.directory.join("cgroup.procs");
+        let mut inside = by_shell(command, r#"echo $$ > "$0" && exec "$@""#, group.as_ref());
         ran(&mut inside)
     }
 

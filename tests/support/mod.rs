@@ -15,7 +15,7 @@ pub mod slow;
 
 pub mod stack;
 
-pub use burst::{Burst, llvmpipe, python, request};
+pub use burst::{Burst, in_address_space, llvmpipe, python, request};
 
 use burst_adapters::{
     cpu::CpuAccelerator,
@@ -29,11 +29,7 @@ use burst_host::{
         deploy::{DeployError, Deployer},
         serve::{Answer, Deployment, Request, ServeError, Service},
     },
-    mechanisms::{
-        cache::Cache,
-        feed::Feed,
-        sandbox::{Capacity, Sandbox},
-    },
+    mechanisms::{address_space::Capacity, cache::Cache, feed::Feed, sandbox::Sandbox},
     nouns::{Element, Sequence, Tensor, manifest::Guest},
     ports::Accelerator,
 };
@@ -78,7 +74,12 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// One sandbox a process, large enough for every test.
 pub fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
-    let new = || Arc::new(Sandbox::new(Capacity { leases: 2_000, memory_max_bytes: 256 << 20 }).unwrap());
+    let new = || {
+        Arc::new(
+            Sandbox::new(Capacity { leases: 2_000, memories: Capacity::MEMORIES, memory_max_bytes: 256 << 20 })
+                .unwrap(),
+        )
+    };
     SANDBOX.get_or_init(new).clone()
 }
 

@@ -6,13 +6,14 @@ use super::{
 };
 use crate::{
     mechanisms::{
+        address_space::Capacity,
         cache::Cache,
         component::{CompileError, CompiledGuest},
         embedded::{self, SectionError},
         feed::Feed,
         imports::Grants,
         pool::Pool,
-        sandbox::{Capacity, Sandbox},
+        sandbox::Sandbox,
         sequences::Sequences,
         statistics::Statistics,
     },
@@ -101,7 +102,8 @@ impl Deployer {
         cameras: BTreeMap<String, Feed>,
         statistics: Arc<Statistics>,
     ) -> Result<Deployment, DeployError> {
-        let max = config.pool.max.get();
+        let pool = self.sandbox.fitted(&config.pool);
+        let max = pool.max.get();
         let room = self.leases.try_charge(max).ok_or_else(|| {
             let (held, reserved) = (self.leases.held(), self.leases.limit());
             DeployError::Leases { max, held, reserved }
@@ -117,7 +119,7 @@ impl Deployer {
         let signature = signature(config, &guest.grants().models);
         let keeps = guest.grants().models.values().any(|program| program.signature().states().next().is_some());
         let sequences = keeps.then(|| Arc::new(Sequences::new(config.sequences.clone())));
-        let pool = Pool::open(guest, config.pool.clone(), statistics.clone()).await?;
+        let pool = Pool::open(guest, pool, statistics.clone()).await?;
         Ok(Deployment {
             name: name.into(),
             signature: Arc::new(signature),
@@ -177,7 +179,8 @@ pub fn capacity(manifest: &Manifest) -> Capacity {
         Some(_) => Limits::MEMORY_CEILING_BYTES,
         None => memory.unwrap_or(64 << 20),
     };
-    Capacity { leases: u32::try_from(leases(manifest).saturating_add(PREPARING)).unwrap_or(u32::MAX), memory_max_bytes }
+    let leases = u32::try_from(leases(manifest).saturating_add(PREPARING)).unwrap_or(u32::MAX);
+    Capacity { leases, memories: Capacity::MEMORIES, memory_max_bytes }
 }
 
 /// Leases that all guests may come to.

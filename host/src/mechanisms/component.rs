@@ -1,10 +1,11 @@
 //! From the bytes of a component to a guest that can be made in microseconds.
 
 use super::{
+    address_space::Capacity,
     cache::Cache,
     imports::{Grants, GuestState},
     live::{LiveGuest, new_store, prepare},
-    sandbox::{Capacity, Sandbox},
+    sandbox::Sandbox,
     snapshot::{self, Snapshot},
 };
 use crate::{nouns::Digest, ports::Artefact};
@@ -132,7 +133,7 @@ impl CompiledGuest {
                 (component, start)
             }
         };
-        check_size(&component)?;
+        check_size(&sandbox, &component)?;
         let exports = Exports::of(&component);
         if exports.respond.is_none() && exports.watch.is_none() {
             return Err(CompileError::NoExport);
@@ -177,7 +178,7 @@ async fn compile(
     grants: Arc<Grants>,
 ) -> Result<(Component, Start), CompileError> {
     let component = build(sandbox, wasm.clone()).await?;
-    check_size(&component)?;
+    check_size(sandbox, &component)?;
     if Exports::of(&component).prepare.is_none() {
         return Ok((component, Start::Plain));
     }
@@ -195,14 +196,25 @@ pub(super) async fn build(sandbox: &Sandbox, wasm: Bytes) -> Result<Component, C
     built.map_err(|error| invalid(&error))?.map_err(|error| invalid(&error))
 }
 
-fn check_size(component: &Component) -> Result<(), CompileError> {
+/// Linear memories that the modules of a component define, at least 1; `None` of what is no component.
+pub fn memories(component: &[u8]) -> Option<u32> {
+    let mut memories = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(component) {
+        if let wasmparser::Payload::MemorySection(section) = payload.ok()? {
+            memories += section.count();
+        }
+    }
+    Some(memories.max(1))
+}
+
+fn check_size(sandbox: &Sandbox, component: &Component) -> Result<(), CompileError> {
     let check = |what, needed, limit| {
         if needed <= limit { Ok(()) } else { Err(CompileError::TooLarge { what, needed, limit }) }
     };
     let Some(needed) = component.resources_required() else {
         return Err(CompileError::Linking("core modules, which only a host process may give".into()));
     };
-    check("linear memories", needed.num_memories, Capacity::MEMORIES)?;
+    check("linear memories", needed.num_memories, sandbox.memories_max())?;
     check("tables", needed.num_tables, Capacity::TABLES)
 }
 

@@ -1,5 +1,6 @@
 //! Floor 3: how a guest is compiled, snapshotted, lent, fed and bounded; how a model is cut, placed and joined again.
 
+pub mod address_space;
 mod alarm;
 mod bindings;
 pub mod cache;
