@@ -174,7 +174,10 @@ fn guests_share_a_model() {
         }
         let ask = async |guest: &str| {
             let inputs = vec![("image".into(), image())];
-            service.answer(Request { guest: guest.into(), inputs, sequence: None, timeout: None }).await.unwrap();
+            service
+                .answer(Request { guest: guest.into(), inputs, sequence: None, timeout: None, id: None })
+                .await
+                .unwrap();
         };
         ask("one").await;
         ask("one").await;

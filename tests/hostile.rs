@@ -66,6 +66,63 @@ fn bytes_that_are_no_request_are_closed_on() {
     assert_eq!(burst.post("/v2/models/echo/infer", GOOD).0, 200);
 }
 
+/// A process with the guest `echo` and these settings of its server.
+fn echo(server: &str) -> Burst {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(root().join(guest("echo")), directory.path().join("echo.wasm")).unwrap();
+    let text = format!("[server]\n{server}\n[guests.echo]\ncomponent = \"echo.wasm\"\n");
+    let manifest = directory.path().join("burst.toml");
+    fs::write(&manifest, text).unwrap();
+    Burst::serve(&manifest)
+}
+
+/// A client that sends far more than may come reads its refusal before the connection ends.
+#[test]
+fn a_body_above_the_limit_is_answered_although_the_client_still_sends() {
+    let burst = echo("body_max_bytes = 1048576");
+    for length in ["content-length: 67108864", "transfer-encoding: chunked"] {
+        let mut stream = TcpStream::connect(burst.http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!("POST /v2/models/echo/infer HTTP/1.1\r\nhost: burst\r\n{length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let piece = if length.starts_with("transfer") {
+            [b"10000\r\n", vec![b' '; 1 << 16].as_slice(), b"\r\n"].concat()
+        } else {
+            vec![b' '; 1 << 16]
+        };
+        for _ in 0..512 {
+            stream.write_all(&piece).expect("the connection is open while the client sends");
+        }
+        let mut answer = Vec::new();
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{length}: {answer}");
+    }
+}
+
+/// An HTTP/2 connection that was used once.
+#[test]
+fn an_idle_connection_of_http_2_is_closed() {
+    let burst = echo("header_timeout_ms = 500");
+    let mut stream = TcpStream::connect(burst.http).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // Settings, then `GET /` in a stream of its own, which ends with its header.
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let fields = [&[0x82, 0x86, 0x84, 0x41, 5][..], b"burst"].concat();
+    let header = [&[0, 0, fields.len() as u8, 1, 0x05, 0, 0, 0, 1][..], &fields].concat();
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &header].concat()).unwrap();
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).unwrap();
+    let (mut rest, mut kinds) = (told.as_slice(), Vec::new());
+    while let [a, b, c, kind, ..] = *rest {
+        kinds.push(kind);
+        rest = &rest[9 + u32::from_be_bytes([0, a, b, c]) as usize..];
+    }
+    // An answer, and that the connection goes away.
+    assert!(kinds.contains(&1) && kinds.contains(&7), "{kinds:?}");
+}
+
 fn refusal(text: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let manifest = directory.path().join("burst.toml");

@@ -10,6 +10,7 @@ mod contract;
 mod decode;
 mod deploy;
 mod device;
+mod ends;
 mod frames;
 mod hostile;
 mod isolation;

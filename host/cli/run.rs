@@ -166,7 +166,10 @@ impl Run {
         let deployment = deployer.deploy(GUEST, config, BTreeMap::new()).await.into_diagnostic()?;
         let service = Service::default();
         service.insert(Arc::new(deployment));
-        service.answer(Request { guest: GUEST.into(), inputs, sequence: None, timeout: None }).await.into_diagnostic()
+        service
+            .answer(Request { guest: GUEST.into(), inputs, sequence: None, timeout: None, id: None })
+            .await
+            .into_diagnostic()
     }
 
     /// A manifest without guests.

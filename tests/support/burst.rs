@@ -7,7 +7,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -18,6 +18,7 @@ pub struct Burst {
     pub http: SocketAddr,
     pub metrics: SocketAddr,
     cache: Option<tempfile::TempDir>,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Burst {
@@ -52,7 +53,9 @@ impl Burst {
     pub fn serve_in_address_space(manifest: &Path, bytes: u64) -> Self {
         let cache = tempfile::tempdir().unwrap();
         let command = in_address_space(&Self::serving(manifest, cache.path()), bytes);
-        Self { cache: Some(cache), ..Self::started(command) }
+        let mut burst = Self::started(command);
+        burst.cache = Some(cache);
+        burst
     }
 
     fn serving(manifest: &Path, cache: &Path) -> Command {
@@ -65,9 +68,12 @@ impl Burst {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, addresses) = mpsc::channel();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = lines.clone();
         thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 eprintln!("burst: {line}");
+                kept.lock().unwrap().push(line.clone());
                 if let (Some(http), Some(metrics)) = (field(&line, "http="), field(&line, "metrics=")) {
                     let _ = sender.send((http, metrics));
                 }
@@ -77,7 +83,20 @@ impl Burst {
             let _ = child.kill();
             panic!("burst serve did not start");
         };
-        Self { child, http, metrics, cache: None }
+        Self { child, http, metrics, cache: None, log: lines }
+    }
+
+    /// Lines of the log that hold all of these words, once there are some; none after five seconds.
+    pub fn logged(&self, words: &[&str]) -> Vec<String> {
+        for _ in 0..100 {
+            let all = self.log.lock().unwrap().clone();
+            let found: Vec<_> = all.into_iter().filter(|line| words.iter().all(|word| line.contains(word))).collect();
+            if !found.is_empty() {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Vec::new()
     }
 
     pub fn signal(&self, signal: i32) {

@@ -196,7 +196,7 @@ impl House {
 /// A request to the guest of a house.
 pub fn asking(sequence: Option<Sequence>, inputs: &[(&str, Tensor)]) -> Request {
     let inputs = inputs.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
-    Request { guest: "guest".into(), inputs, sequence, timeout: None }
+    Request { guest: "guest".into(), inputs, sequence, timeout: None, id: None }
 }
 
 /// Waits for something that has to happen soon, however slow the machine.

@@ -23,6 +23,7 @@ pub(crate) struct Bodies {
     max_bytes: usize,
     timeout: Duration,
     held: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
 }
 
 /// A whole body, and its share of the memory that bodies may hold.
@@ -41,11 +42,19 @@ impl Bodies {
     pub fn new(limits: &Server) -> Self {
         let max_bytes = limits.body_max_bytes.get();
         let held = Charge::units(max_bytes).saturating_mul(Self::LARGEST_HELD).min(u32::MAX as usize);
-        Self {
-            max_bytes,
-            timeout: Duration::from_millis(limits.body_timeout_ms.get()),
-            held: Arc::new(Semaphore::new(held.min(Semaphore::MAX_PERMITS))),
-        }
+        let semaphore = || Arc::new(Semaphore::new(held.min(Semaphore::MAX_PERMITS)));
+        let timeout = Duration::from_millis(limits.body_timeout_ms.get());
+        Self { max_bytes, timeout, held: semaphore(), answers: semaphore() }
+    }
+
+    /// Waits for room among the answers that their clients have not taken: as much as bodies may hold.
+    pub async fn answer(&self, bytes: usize) -> Result<Charge, Refusal> {
+        let mut charge = Charge::none(&self.answers);
+        // One that is larger than all together has them to itself.
+        let bytes = bytes.min(self.max_bytes.saturating_mul(Self::LARGEST_HELD));
+        let covered = timeout(self.timeout, charge.wait_for(bytes)).await;
+        covered.map_err(|_| Refusal::busy("too many large answers wait for their clients"))?;
+        Ok(charge)
     }
 
     /// The largest body, after decompression.
@@ -237,5 +246,25 @@ mod tests {
         assert_eq!(bodies.take(&headers, Body::from(vec![0; 1000])).await.unwrap().bytes.len(), 1000);
         let (waiting, ()) = tokio::join!(declared(), async { drop(held.pop()) });
         assert!(waiting.is_ok());
+    }
+
+    #[tokio::test]
+    async fn large_answers_share_a_bounded_memory() {
+        let limits = Server {
+            body_max_bytes: (1 << 20).try_into().unwrap(),
+            body_timeout_ms: 50.try_into().unwrap(),
+            ..Server::default()
+        };
+        let bodies = Bodies::new(&limits);
+        let mut held = Vec::new();
+        while let Ok(charge) = bodies.answer(1 << 20).await {
+            held.push(charge);
+            assert!(held.len() <= Bodies::LARGEST_HELD + 1);
+        }
+        assert!(held.len() >= Bodies::LARGEST_HELD);
+        assert_eq!(bodies.answer(1 << 20).await.unwrap_err().text(), "too many large answers wait for their clients");
+        assert!(bodies.answer(1000).await.is_ok());
+        held.clear();
+        assert!(bodies.answer(1 << 30).await.is_ok());
     }
 }

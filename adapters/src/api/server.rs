@@ -1,5 +1,6 @@
 //! Accepts connections and serves a router on them: every wait has an end, and closing waits for what is in flight.
 
+use super::{kept::Kept, open::Open, socket::Socket};
 use axum::Router;
 use burst_host::nouns::manifest::Server;
 use hyper::{
@@ -8,25 +9,13 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto::Builder,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -58,7 +47,7 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, router: Router, limits: &Server, shutdown: impl Future<Output = ()>) {
     let server = Arc::new(Connections::new(router, limits));
     let slots = Arc::new(Semaphore::new(limits.connections_max.get().min(Semaphore::MAX_PERMITS)));
-    let graceful = GracefulShutdown::new();
+    let (closing, closes) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -67,12 +56,13 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Server, shutd
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             (stream, slot) = accept(&listener, &slots) => {
-                connections.spawn(Arc::clone(&server).connection(stream, slot, graceful.watcher()));
+                connections.spawn(Arc::clone(&server).connection(stream, slot, closes.clone()));
             }
         }
     }
-    drop(listener);
-    if timeout(Duration::from_millis(limits.drain_ms), graceful.shutdown()).await.is_err() {
+    drop((listener, closing));
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(Duration::from_millis(limits.drain_ms), ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests were cut off: the drain time is over");
     }
     connections.shutdown().await;
@@ -104,33 +94,38 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 struct Connections {
     router: TowerToHyperService<Router>,
     builder: Builder<TokioExecutor>,
-    header_timeout: Duration,
+    idle_max: Duration,
 }
 
 impl Connections {
     fn new(router: Router, limits: &Server) -> Self {
-        let header_timeout = Duration::from_millis(limits.header_timeout_ms.get());
+        let idle_max = Duration::from_millis(limits.header_timeout_ms.get());
         let mut builder = Builder::new(TokioExecutor::new());
-        // It also ends connections that are idle for so long between two requests.
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_max);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(16 << 10);
-        Self { router: TowerToHyperService::new(router), builder, header_timeout }
+        Self { router: TowerToHyperService::new(router), builder, idle_max }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, _slot: OwnedSemaphorePermit, watcher: Watcher) {
-        let asked = AtomicBool::new(false);
-        let asked = &asked;
+    /// Serves one connection until it ends, is idle, or `closes` is over.
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        _slot: OwnedSemaphorePermit,
+        mut closes: watch::Receiver<()>,
+    ) {
+        let open = Open::default();
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            asked.store(true, Relaxed);
-            self.router.call(request)
+            let (answer, one) = (self.router.call(request), open.one());
+            async { Ok::<_, Infallible>(answer.await?.map(|body| Kept::new(body, one))) }
         });
-        let mut connection = pin!(watcher.watch(self.builder.serve_connection(TokioIo::new(stream), service)));
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(Socket::new(stream)), service));
         tokio::select! {
             biased;
             _ = &mut connection => return,
-            // hyper's own timeout begins once it knows the version; a peer that says nothing never gets there.
-            () = sleep(self.header_timeout) => if !asked.load(Relaxed) { return },
+            () = open.idle(self.idle_max) => {}
+            _ = closes.changed() => {}
         }
+        connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }
 }

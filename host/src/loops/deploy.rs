@@ -10,6 +10,7 @@ use crate::{
         cache::Cache,
         component::{CompileError, CompiledGuest},
         embedded::{self, SectionError},
+        ends::Ends,
         feed::Feed,
         imports::Grants,
         pool::Pool,
@@ -128,6 +129,7 @@ impl Deployer {
             accelerator: self.models.accelerator.clone(),
             statistics,
             sequences,
+            ends: Ends::default(),
             pool,
             _room: room,
         })

@@ -5,6 +5,7 @@ pub use crate::mechanisms::pool::Leases;
 use crate::{
     mechanisms::{
         component::Start,
+        ends::Ends,
         live::{CallError, Response},
         pool::{Lease, Offer, Pool},
         sequences::{SequenceError, Sequences, Sessions, Step},
@@ -32,6 +33,8 @@ pub struct Request {
     pub sequence: Option<Sequence>,
     /// Sooner than the guest's own deadline, when the client asked for it.
     pub timeout: Option<Duration>,
+    /// The client's name for it, for the log.
+    pub id: Option<String>,
 }
 
 /// What the guest answered.
@@ -85,6 +88,8 @@ pub struct Deployment {
     pub statistics: Arc<Statistics>,
     /// Where a model of the guest keeps states.
     pub sequences: Option<Arc<Sequences>>,
+    /// What the log says of guests that end without an answer.
+    pub ends: Ends,
     pub pool: Pool,
     /// After the pool: given back once its guests are gone.
     pub(super) _room: Charge,
@@ -270,11 +275,12 @@ impl Deployment {
         let took = arrived.elapsed();
         // What a lost device took with it can be computed again: such a guest has no way out but its answer.
         let again = (self.accelerator.describe().kind != DeviceKind::Cpu).then(|| request.inputs.clone());
-        let answer = match (self.attempt(request.inputs, sessions.clone(), deadline).await, again) {
+        let id = request.id.as_deref();
+        let answer = match (self.attempt(request.inputs, sessions.clone(), deadline, id).await, again) {
             (Err(ServeError::DeviceLost), Some(inputs)) => {
                 // Where nobody can go on from there the second attempt tells.
                 sessions.iter().for_each(|sessions| _ = sessions.rollback());
-                self.attempt(inputs, sessions, deadline).await?
+                self.attempt(inputs, sessions, deadline, id).await?
             }
             (answer, _) => answer?,
         };
@@ -292,12 +298,16 @@ impl Deployment {
         inputs: Vec<(String, Tensor)>,
         sessions: Option<Arc<Sessions>>,
         deadline: Instant,
+        id: Option<&str>,
     ) -> Result<Answer, ServeError> {
         let checked = Instant::now();
         let mut lease = self.lease(deadline).await?;
         let lent = Instant::now();
         let response = lease.go_on(inputs, sessions, deadline).await;
         let computed = Instant::now();
+        if let Err(error) = &response {
+            self.ends.note(&self.name, id, error, lease.trace());
+        }
         lease.end(response.as_ref().map_or_else(CallError::retires, |_| Retired::Used));
         let answer = self.download(response?, deadline).await?;
         self.statistics.lease_wait.record(lent - checked);

@@ -146,7 +146,8 @@ impl Lane {
                 statistics.success.record(started.elapsed());
                 statistics.touch();
             }
-            Err(_) => {
+            Err(error) => {
+                self.deployment.ends.note(&self.deployment.name, None, error, None);
                 statistics.fail.record(started.elapsed());
                 self.feed.counts().failed.add(1);
             }

@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Instant};
 use wasmtime::{
-    Store, Trap, UpdateDeadline,
+    FrameInfo, Store, Trap, UpdateDeadline, WasmBacktrace,
     component::{Instance, Resource},
 };
 
@@ -28,6 +28,8 @@ pub struct LiveGuest {
     pub(super) store: Store<GuestState>,
     pub(super) instance: Instance,
     pub(super) exports: Exports,
+    /// What it did last, after a trap.
+    pub(super) trace: Option<String>,
 }
 
 /// Why a call ended without an answer. After [`CallError::Refused`] the guest is whole, after the others it is gone.
@@ -51,6 +53,15 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Why there is no answer, as a word of the log; `None` where the guest goes on.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(_) | Self::OverQuota(_) => None,
+            Self::DeviceLost => Some("device-lost"),
+            Self::Failed(_) | Self::OverLimit | Self::TimedOut => Some(self.retires().name()),
+        }
+    }
+
     /// How the lease ends.
     pub fn retires(&self) -> Retired {
         match self {
@@ -124,7 +135,16 @@ impl LiveGuest {
         self.sandbox.ticker.run()
     }
 
-    fn judge<T>(&self, answer: Option<wasmtime::Result<Result<T, String>>>, deadline: Instant) -> Result<T, CallError> {
+    /// What the guest did last, innermost function first, after a trap. Never of a guest that sees frames.
+    pub fn trace(&self) -> Option<&str> {
+        self.trace.as_deref()
+    }
+
+    fn judge<T>(
+        &mut self,
+        answer: Option<wasmtime::Result<Result<T, String>>>,
+        deadline: Instant,
+    ) -> Result<T, CallError> {
         match answer {
             None => Err(CallError::TimedOut),
             // Most likely the guest passes on what a graph told it.
@@ -132,7 +152,10 @@ impl LiveGuest {
             Some(Ok(Ok(answer))) => Ok(answer),
             Some(_) if self.store.data().lost_device() => Err(CallError::DeviceLost),
             Some(Ok(Err(refusal))) => Err(CallError::Refused(refusal)),
-            Some(Err(error)) => Err(explain(&error, self.store.data().is_over_limit())),
+            Some(Err(error)) => {
+                self.trace = (!self.store.data().sees_frames()).then(|| trace(&error));
+                Err(explain(&error, self.store.data().is_over_limit()))
+            }
         }
     }
 }
@@ -162,7 +185,6 @@ fn explain(error: &wasmtime::Error, over_limit: bool) -> CallError {
     if error.is::<DeadlinePassed>() {
         return CallError::TimedOut;
     }
-    tracing::debug!(error = format!("{error:#}"), "a guest failed");
     // wasmtime keeps the type of this error to itself.
     if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
         return CallError::Failed("it handed over more than call_max_bytes at once");
@@ -178,6 +200,19 @@ fn explain(error: &wasmtime::Error, over_limit: bool) -> CallError {
         Some(_) => "it trapped",
         None => "it broke the contract of a call",
     })
+}
+
+/// Why it trapped and the functions that it was in, innermost first.
+fn trace(error: &wasmtime::Error) -> String {
+    const FRAMES_MAX: usize = 8;
+    const NAME_MAX: usize = 100;
+    let name = |frame: &FrameInfo| match frame.func_name() {
+        Some(name) => name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect(),
+        None => format!("function {}", frame.func_index()),
+    };
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    let names: Vec<String> = frames.iter().take(FRAMES_MAX).map(name).collect();
+    format!("{} in {}", error.root_cause(), names.join(" < "))
 }
 
 pub(super) fn new_store(sandbox: &Sandbox, grants: Arc<Grants>) -> Store<GuestState> {

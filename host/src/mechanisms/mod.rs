@@ -8,6 +8,7 @@ pub mod component;
 pub mod contents;
 pub mod egress;
 pub mod embedded;
+pub mod ends;
 pub mod feed;
 pub mod imports;
 pub mod live;

@@ -46,6 +46,11 @@ pub(super) fn encode(guest: &str, id: Option<&str>, wanted: &Wanted, answer: &An
 }
 
 impl Encoded {
+    /// All that has to be sent.
+    pub fn bytes(&self) -> usize {
+        self.tail.iter().map(Bytes::len).fold(self.head.len(), usize::saturating_add)
+    }
+
     /// The response; large contents are sent from where they are.
     pub fn response(self) -> Response {
         let length = self.head.len();

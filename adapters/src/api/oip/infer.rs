@@ -1,13 +1,14 @@
 //! `POST /v2/models/{model}/infer`: the way of a request through the house.
 
 use super::{
-    super::{inference::Inference, refusal::Refusal},
+    super::{inference::Inference, kept::Kept, refusal::Refusal},
     Shared,
     answer::{self, HEAD_LENGTH},
     request,
     target::Target,
 };
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, header},
     response::Response,
@@ -42,11 +43,12 @@ pub(super) async fn infer<I: Inference>(
     let answer_bytes = answer.outputs.iter().filter_map(|(_, tensor)| tensor.contents()).map(bytes::Bytes::len).sum();
     let encode = move || answer::encode(&guest, asked.id.as_deref(), &asked.wanted, &answer);
     let encoded = aside(answer_bytes, encode).await?;
+    let charge = serving.bodies.answer(encoded.bytes()).await?;
     // What the client can't be told has not happened.
     if let Some(step) = step {
         step.commit();
     }
-    Ok(encoded.response())
+    Ok(encoded.response().map(|body| Body::new(Kept::new(body, charge))))
 }
 
 async fn aside<T: Send + 'static>(

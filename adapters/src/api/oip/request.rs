@@ -66,12 +66,18 @@ pub(super) fn parse(
     if !binary.is_empty() {
         return Err(Refusal::invalid(format!("{} bytes follow the last input", binary.len())));
     }
+    let id = Some(head.id.into_owned()).filter(|id| !id.is_empty());
+    let logged = id.as_ref().map(|id| id.chars().take(LOGGED_MAX).collect());
+    let timeout = head.parameters.timeout;
     Ok(Asked {
-        id: Some(head.id.into_owned()).filter(|id| !id.is_empty()),
-        request: Request { guest: guest.to_owned(), inputs, sequence, timeout: head.parameters.timeout },
+        request: Request { guest: guest.to_owned(), inputs, sequence, timeout, id: logged },
+        id,
         wanted: Wanted { outputs, binary: head.parameters.binary_data_output },
     })
 }
+
+/// Characters of a request's id that the log shows.
+const LOGGED_MAX: usize = 64;
 
 /// The JSON of a request. Members unknown here are ignored.
 #[derive(Deserialize)]

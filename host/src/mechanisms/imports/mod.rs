@@ -113,6 +113,11 @@ impl GuestState {
     const TABLE_ELEMENTS_MAX: usize = 10_000;
 
     /// The state of a lease that has not run yet.
+    /// Whether frames are within its reach.
+    pub fn sees_frames(&self) -> bool {
+        !self.grants.cameras.is_empty()
+    }
+
     pub fn new(grants: Arc<Grants>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(grants.limits.handles_max.get());
