@@ -3,8 +3,10 @@
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
 
 pub mod api;
+pub mod budget;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod cost;
 pub mod cpu;
 pub mod fabric;
 pub mod fallback;

@@ -24,6 +24,8 @@ pub struct Account {
     pub bytes: Ledger,
     /// Runs that were submitted and have not ended.
     pub runs: Ledger,
+    /// Operations that one run may take.
+    pub graph_operations_max: u64,
 }
 
 impl Account {
@@ -32,12 +34,13 @@ impl Account {
         Self {
             bytes: Ledger::new("device_max_bytes", limits.device_max_bytes.get()),
             runs: Ledger::new("device_runs_max", limits.device_runs_max.get()),
+            graph_operations_max: limits.graph_operations_max.get(),
         }
     }
 
     /// An account without limits: the house's own.
     pub fn unlimited() -> Self {
-        Self { bytes: Ledger::unlimited(), runs: Ledger::unlimited() }
+        Self { bytes: Ledger::unlimited(), runs: Ledger::unlimited(), graph_operations_max: u64::MAX }
     }
 }
 
