@@ -3,6 +3,7 @@
 //! tract gets our own ONNX encoding of a graph, so whatever runs here is a valid ONNX model. It was taken before rten
 //! because rten 0.27 holds only FP32 and 8- and 32-bit integers.
 
+mod apart;
 mod decide;
 mod device;
 mod halves;

@@ -1,11 +1,12 @@
 //! Graphs to tract's models, or the name of what tract lacks.
 
 use super::{
+    apart,
     halves::widened,
     mend::{REPLACED, mend},
     narrow, number, ops,
     spell::{Values, spelled},
-    traps::trap,
+    traps::{open_trap, trap},
 };
 use crate::onnx::{self, Limits};
 use burst_host::nouns::{Attribute, Element, Extent, Fault, Graph, Op, Port, Shape, Tensor};
@@ -47,7 +48,11 @@ pub(super) fn without_weights(
     left_out: impl Fn(&Tensor) -> bool,
 ) -> Result<(InferenceModel, Vec<Tensor>), Fault> {
     let mut graph = known(graph, limits)?;
+    if let Some(kind) = open_trap(&graph) {
+        return Err(Fault::Unsupported(format!("operator `{kind}` on the CPU: bounds that are inputs")));
+    }
     unfold(&mut graph.ops);
+    apart::keep(&mut graph);
     let tract = ops::framework().with_ignore_value_info(true);
     for port in &graph.inputs {
         input_type(port)?;
@@ -107,7 +112,7 @@ pub(super) const MARK: char = '@';
 fn tidy(ops: &mut Vec<Op>, opset: i64, values: &Values) {
     ops.retain(|op| op.outputs.iter().any(|output| !output.is_empty()));
     let spelled = std::mem::take(ops).into_iter().flat_map(|op| spelled(op, opset, values));
-    *ops = spelled.flat_map(apart).collect();
+    *ops = spelled.flat_map(gemm).collect();
     for op in ops {
         for names in [&mut op.inputs, &mut op.outputs] {
             names.truncate(names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
@@ -168,7 +173,7 @@ fn tidy_inner(graph: &mut Graph, opset: i64, values: &Values) {
 }
 
 /// A `Gemm` that only adds its bias, as a product and a sum: tract multiplies biases by an FP32, whatever they are.
-fn apart(mut op: Op) -> Vec<Op> {
+fn gemm(mut op: Op) -> Vec<Op> {
     let scaled = matches!(op.attribute("beta"), Some(Attribute::Float(beta)) if *beta != 1.0);
     let biased = op.inputs.get(2).is_some_and(|name| !name.is_empty());
     if op.kind != "Gemm" || !op.domain.is_empty() || scaled || !biased || op.outputs.len() != 1 {

@@ -49,8 +49,12 @@ pub(super) type Builder = fn(&ParsingContext, &NodeProto) -> Built;
 /// What stands before an operator that tract must not compute of constants.
 pub(super) const UNFOLDED: &str = "Unfolded";
 
+/// What keeps tract's optimiser from fusing an operator with the one before it, or moving it before that one.
+pub(super) const APART: &str = "Apart";
+
 /// Builders by operator.
 const OPS: &[(&str, Builder)] = &[
+    (APART, unfolded::apart),
     ("Acosh", curves::acosh),
     ("Asinh", curves::asinh),
     ("Cast", cast::cast),

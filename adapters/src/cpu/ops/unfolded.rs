@@ -9,20 +9,27 @@ use tract_onnx::{
 };
 
 pub(super) fn unfolded(_: &ParsingContext, _: &NodeProto) -> Built {
-    built(Unfolded)
+    built(Unfolded { stays: false })
+}
+
+/// The same, for as long as the model lives.
+pub(super) fn apart(_: &ParsingContext, _: &NodeProto) -> Built {
+    built(Unfolded { stays: true })
 }
 
 /// Lets constants through again.
 pub(in super::super) fn fold(model: &mut TypedModel, id: usize) {
     let node = model.node_mut(id);
-    if node.op_is::<Unfolded>() {
+    if node.op_as::<Unfolded>().is_some_and(|op| !op.stays) {
         node.op = Box::new(Identity);
     }
 }
 
 /// Gives its input, and does not tell what that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Unfolded;
+struct Unfolded {
+    stays: bool,
+}
 
 impl Expansion for Unfolded {
     fn name(&self) -> StaticName {
