@@ -1,9 +1,6 @@
 //! An accelerator that refuses what costs more than its holder's limits, before anything is allocated or computed.
 
-use crate::{
-    cost::{Cost, Value, cost, skeleton},
-    onnx,
-};
+use crate::cost::{Budget, Cost, Skeleton, Value};
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Signature, Spec, Tensor, View},
     ports::{Accelerator, Device, Part, Program, Session},
@@ -12,7 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 
@@ -71,14 +68,7 @@ impl Accelerator for Budgeted {
 
     fn load<'a>(&'a self, graph: &'a Graph) -> BoxFuture<'a, Result<Arc<dyn Program>, Fault>> {
         Box::pin(async move {
-            let inlined = onnx::inline(graph, &onnx::Limits::default())?;
-            let bill = Arc::new(Bill::new(skeleton(inlined), self.unfolds));
-            let ports = bill.graph.inputs.iter().map(Value::of_port).collect();
-            let cost = bill.clone().count(ports).await?;
-            within(&cost, &self.account)?;
-            if cost.unknown == 0 {
-                bill.fixed.get_or_init(|| cost);
-            }
+            let bill = Arc::new(Bill::of(graph, self.unfolds, Budget::of(&self.account)).await?);
             let inner = self.inner.load(graph).await?;
             Ok(Arc::new(BudgetedProgram { inner, account: self.account.clone(), bill }) as Arc<dyn Program>)
         })
@@ -132,7 +122,7 @@ impl Program for BudgetedProgram {
 
     fn run_told(&self, inputs: Vec<Tensor>, deadline: Instant) -> BoxFuture<'_, Result<(Vec<Tensor>, Device), Fault>> {
         Box::pin(async move {
-            within(&self.bill.of(&inputs).await?, &self.account)?;
+            self.bill.check(&inputs, Budget::of(&self.account)).await?;
             self.inner.run_told(inputs, deadline).await
         })
     }
@@ -140,54 +130,71 @@ impl Program for BudgetedProgram {
 
 /// What runs of one program cost.
 struct Bill {
-    /// Without its weights.
-    graph: Graph,
-    unfolds: bool,
+    skeleton: Skeleton,
     /// Of every run, where shapes and numbers are the model's own.
-    fixed: std::sync::OnceLock<Cost>,
+    fixed: OnceLock<Cost>,
     /// Of the latest others.
-    known: Mutex<VecDeque<(Vec<Spec>, Vec<Bytes>, Cost)>>,
+    known: Mutex<VecDeque<Known>>,
+}
+
+/// What runs cost whose inputs are these, and have these contents where they decide.
+struct Known {
+    specs: Vec<Spec>,
+    numbers: Vec<Bytes>,
+    cost: Cost,
 }
 
 impl Bill {
-    fn new(graph: Graph, unfolds: bool) -> Self {
-        Self { graph, unfolds, fixed: Default::default(), known: Mutex::default() }
+    /// Counts what is known before there are inputs: folding, and runs of fixed shapes.
+    async fn of(graph: &Graph, unfolds: bool, budget: Budget) -> Result<Self, Fault> {
+        let graph = graph.clone();
+        let count = move || {
+            let skeleton = Skeleton::of(&graph, unfolds, &budget)?;
+            let ports = skeleton.graph().inputs.iter().map(Value::of_port).collect();
+            let (cost, _) = skeleton.cost(ports, &budget)?;
+            let fixed = if cost.unknown == 0 { OnceLock::from(cost) } else { OnceLock::new() };
+            Ok(Self { skeleton, fixed, known: Mutex::default() })
+        };
+        tokio::task::spawn_blocking(count).await.map_err(|_| Fault::DeviceLost)?
     }
 
-    async fn of(self: &Arc<Self>, inputs: &[Tensor]) -> Result<Cost, Fault> {
-        if let Some(cost) = self.fixed.get() {
-            return Ok(cost.clone());
+    /// Fails where a run of these inputs exceeds a budget.
+    async fn check(self: &Arc<Self>, inputs: &[Tensor], budget: Budget) -> Result<(), Fault> {
+        if self.fixed.get().is_some_and(|cost| budget.admits(cost)) {
+            return Ok(());
         }
         let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
-        if let Some(cost) = self.kept(&specs, inputs) {
-            return Ok(cost);
+        if self.kept(&specs, inputs).is_some_and(|cost| budget.admits(&cost)) {
+            return Ok(());
         }
-        let by_shape = self.clone().count(specs.iter().map(Value::of_spec).collect()).await?;
+        let by_shape = self.count(specs.iter().map(Value::of_spec).collect(), budget).await?;
         if by_shape.unknown == 0 {
-            return Ok(self.keep(specs, Vec::new(), by_shape));
+            self.keep(Known { specs, numbers: Vec::new(), cost: by_shape });
+            return Ok(());
         }
-        let by_numbers = self.clone().count(inputs.iter().map(Value::of_tensor).collect()).await?;
-        let decide = by_numbers.unknown < by_shape.unknown;
-        let numbers = if decide { numbers(inputs) } else { Vec::new() };
-        Ok(self.keep(specs, numbers, by_numbers))
+        let cost = self.count(inputs.iter().map(Value::of_tensor).collect(), budget).await?;
+        let decide = cost.unknown < by_shape.unknown;
+        self.keep(Known { specs, numbers: if decide { numbers(inputs) } else { Vec::new() }, cost });
+        Ok(())
     }
 
     fn kept(&self, specs: &[Spec], inputs: &[Tensor]) -> Option<Cost> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |(of, by, _): &&(Vec<Spec>, Vec<Bytes>, Cost)| of == specs && (by.is_empty() || *by == numbers(inputs));
-        known.iter().find(same).map(|(.., cost)| cost.clone())
+        let same =
+            |known: &&Known| known.specs == specs && (known.numbers.is_empty() || known.numbers == numbers(inputs));
+        known.iter().find(same).map(|known| known.cost)
     }
 
-    fn keep(&self, specs: Vec<Spec>, numbers: Vec<Bytes>, cost: Cost) -> Cost {
+    fn keep(&self, cost: Known) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.truncate(KNOWN_MAX - 1);
-        known.push_front((specs, numbers, cost.clone()));
-        cost
+        known.push_front(cost);
     }
 
-    async fn count(self: Arc<Self>, inputs: Vec<Value>) -> Result<Cost, Fault> {
-        let count = move || cost(&self.graph, inputs, self.unfolds).map(|(cost, _)| cost);
-        if self.graph.ops.len() <= OPS_AT_ONCE {
+    async fn count(self: &Arc<Self>, inputs: Vec<Value>, budget: Budget) -> Result<Cost, Fault> {
+        let bill = self.clone();
+        let count = move || bill.skeleton.cost(inputs, &budget).map(|(cost, _)| cost);
+        if self.skeleton.graph().ops.len() <= OPS_AT_ONCE {
             return count();
         }
         tokio::task::spawn_blocking(count).await.map_err(|_| Fault::DeviceLost)?
@@ -196,23 +203,6 @@ impl Bill {
 
 /// Contents of the inputs that may decide over shapes.
 fn numbers(inputs: &[Tensor]) -> Vec<Bytes> {
-    const NUMBERS_MAX: usize = 4096;
-    let few = |input: &&Tensor| input.spec().shape.elements() <= NUMBERS_MAX;
+    let few = |input: &&Tensor| input.spec().shape.elements() as u64 <= Value::NUMBERS_MAX;
     inputs.iter().filter(few).filter_map(|input| input.contents().cloned()).collect()
-}
-
-/// Fails with the limit, what would exceed it, and the operator that takes the most.
-fn within(cost: &Cost, account: &Account) -> Result<(), Fault> {
-    let (bytes_max, operations_max) = (account.bytes.limit() as u64, account.graph_operations_max);
-    if cost.bytes > bytes_max {
-        let Cost { bytes, largest, .. } = cost;
-        let what = format!("the graph holds {bytes} bytes at `{largest}`, more than device_max_bytes = {bytes_max}");
-        return Err(Fault::TooLarge(what));
-    }
-    if cost.operations > operations_max {
-        let Cost { operations, dearest, .. } = cost;
-        let what = format!("the graph takes {operations} operations, most of them in `{dearest}`");
-        return Err(Fault::TooLarge(format!("{what}, more than graph_operations_max = {operations_max}")));
-    }
-    Ok(())
 }

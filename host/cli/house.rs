@@ -1,7 +1,9 @@
 //! Names every adapter once and wires it to a port.
 
 use super::{cluster, config::Loaded};
-use burst_adapters::{budget::Budgeted, cpu::CpuAccelerator, fallback, memory::Machine, mixed::Mixed, onnx::Onnx, registry::Directory};
+use burst_adapters::{
+    budget::Budgeted, cpu::CpuAccelerator, fallback, memory::Machine, mixed::Mixed, onnx::Onnx, registry::Directory,
+};
 use burst_host::{
     loops::{
         deploy::{Deployer, capacity, leases},

@@ -1,7 +1,8 @@
 //! Attributes whose numbers have bounds, whatever the tensors are: what lies outside would divide by zero, go on without
 //! end or panic in a library.
 
-use burst_host::nouns::{Attribute, Fault, Op};
+use super::called;
+use burst_host::nouns::{Attribute, Fault, Graph, Op};
 
 /// The largest kernel, stride, pad or block: a tensor has at most 2^28 elements.
 const EXTENT_MAX: i64 = 1 << 28;
@@ -29,14 +30,21 @@ const BOUNDS: &[(&[&str], &str, i64, i64)] = &[
     (&["Split"], "num_outputs", 1, EXTENT_MAX),
     (&["GatherND"], "batch_dims", 0, RANK_MAX),
     (&["EyeLike"], "k", -EXTENT_MAX, EXTENT_MAX),
-    (&["Conv", "ConvInteger", "ConvTranspose", "QLinearConv", "DeformConv"], "pads", 0, EXTENT_MAX),
+    (&["Conv", "ConvInteger", "QLinearConv", "DeformConv"], "pads", 0, EXTENT_MAX),
     (&["AveragePool", "LpPool", "MaxPool", "MaxUnpool"], "pads", 0, EXTENT_MAX),
-    (&["Pad"], "pads", -EXTENT_MAX, EXTENT_MAX),
+    (&["ConvTranspose", "Pad"], "pads", -EXTENT_MAX, EXTENT_MAX),
     (&["RandomNormal", "RandomUniform"], "shape", 0, EXTENT_MAX),
 ];
 
-/// Fails with the operator, the attribute and its bounds.
-pub(super) fn check(op: &Op) -> Result<(), Fault> {
+/// Fails with the operator, the attribute and its bounds; looks into branches and bodies, too.
+pub(super) fn check(graph: &Graph) -> Result<(), Fault> {
+    graph.ops.iter().try_for_each(|op| {
+        of(op)?;
+        op.graphs().try_for_each(check)
+    })
+}
+
+fn of(op: &Op) -> Result<(), Fault> {
     if !op.domain.is_empty() {
         return Ok(());
     }
@@ -50,8 +58,8 @@ pub(super) fn check(op: &Op) -> Result<(), Fault> {
             _ => continue,
         };
         if let Some(number) = numbers.iter().find(|number| !(least..=most).contains(number)) {
-            let kind = &op.kind;
-            return Err(Fault::Invalid(format!("`{name}` of `{kind}` is {number}, it has to be {least} to {most}")));
+            let op = called(op);
+            return Err(Fault::Invalid(format!("`{name}` of {op} is {number}, it has to be {least} to {most}")));
         }
     }
     Ok(())

@@ -1,100 +1,92 @@
-//! What a graph costs before anything of it is allocated or computed: bytes at the worst moment, and operations. One
-//! table, for all accelerators.
+//! What a graph costs before anything of it is allocated or computed: bytes at the worst moment, its largest tensor, and
+//! operations. One table, for all accelerators.
 //!
 //! Needs the shapes of inputs, and the numbers of those that decide over shapes. What can't be told from them counts as
 //! nothing: the accelerator's own limits hold there.
 
 mod attributes;
+mod control;
 mod index;
+mod inputs;
+mod learned;
 mod node;
 mod numbers;
+mod picks;
 mod pointwise;
 mod product;
 mod recurrent;
 mod reduce;
 mod shape;
+mod skeleton;
 mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 mod walk;
 mod window;
 
-use burst_host::nouns::{Attribute, Fault, Graph, Op, Port, Tensor};
+use burst_host::nouns::{Account, Fault, Op};
+pub use skeleton::Skeleton;
 pub use value::Value;
-use walk::Walk;
 
-/// What a run of a graph takes at least, beside its inputs and constants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a run of a graph takes, beside its inputs and constants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Bytes of results that are held at the worst moment, and the operator that computes then.
+    /// Bytes of results that are held at the worst moment.
     pub bytes: u64,
-    pub largest: String,
-    /// Multiplications with what is added to them, comparisons and steps of functions, and the operator of the most.
+    /// Bytes of the largest result.
+    pub tensor_bytes: u64,
+    /// Multiplications with what is added to them, comparisons and steps of functions.
     pub operations: u64,
-    pub dearest: String,
-    /// Operations of that one.
-    most: u64,
     /// Results whose size is not known: they count as nothing.
     pub unknown: usize,
 }
 
-impl Cost {
-    /// Counts an operator that holds so many bytes with all that is held.
-    fn take(&mut self, kind: &str, bytes: u64, operations: u64, inner: Self) {
-        self.unknown += inner.unknown;
-        if bytes > self.bytes {
-            self.largest = if inner.largest.is_empty() { kind.to_owned() } else { inner.largest };
-            self.bytes = bytes;
+/// The most that a graph may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub bytes_max: u64,
+    pub tensor_bytes_max: u64,
+    pub operations_max: u64,
+}
+
+impl Budget {
+    /// What an account lets one graph take.
+    pub fn of(account: &Account) -> Self {
+        Self {
+            bytes_max: account.bytes.limit() as u64,
+            tensor_bytes_max: account.tensor_max_bytes,
+            operations_max: account.graph_operations_max,
         }
-        if operations > self.most {
-            self.dearest = if inner.dearest.is_empty() { kind.to_owned() } else { inner.dearest };
-            self.most = operations;
-        }
-        self.operations = self.operations.saturating_add(operations);
     }
 
-    fn larger(self, other: Self) -> Self {
-        let dearer = if other.operations > self.operations { other.clone() } else { self.clone() };
-        let unknown = self.unknown.max(other.unknown);
-        let larger = if other.bytes > self.bytes { other } else { self };
-        Self { bytes: larger.bytes, largest: larger.largest, unknown, ..dearer }
+    pub fn unlimited() -> Self {
+        Self { bytes_max: u64::MAX, tensor_bytes_max: u64::MAX, operations_max: u64::MAX }
     }
 
-    fn times(self, rounds: u64) -> Self {
-        Self { operations: self.operations.saturating_mul(rounds), most: self.most.saturating_mul(rounds), ..self }
+    pub fn admits(&self, cost: &Cost) -> bool {
+        cost.bytes <= self.bytes_max
+            && cost.tensor_bytes <= self.tensor_bytes_max
+            && cost.operations <= self.operations_max
+    }
+
+    /// Fails with `TooLarge`: the operator with which a graph exceeds a limit, what it comes to, and the limit's key.
+    fn check(&self, cost: &Cost, op: &Op) -> Result<(), Fault> {
+        let (what, most, key) = if cost.tensor_bytes > self.tensor_bytes_max {
+            (format!("gives {} bytes", cost.tensor_bytes), self.tensor_bytes_max, "tensor_max_bytes")
+        } else if cost.bytes > self.bytes_max {
+            (format!("brings the graph to {} bytes", cost.bytes), self.bytes_max, "device_max_bytes")
+        } else if cost.operations > self.operations_max {
+            (format!("brings the graph to {} operations", cost.operations), self.operations_max, "graph_operations_max")
+        } else {
+            return Ok(());
+        };
+        Err(Fault::TooLarge(format!("{} {what}, more than limits.{key} = {most}", called(op))))
     }
 }
 
-/// What a run costs whose inputs are these, and what it gives as far as that is known. `unfolds` where convolutions
-/// write their windows side by side.
-///
-/// Fails with `TooLarge` and the operator whose result has more elements than any tensor, with `Invalid` and the
-/// attribute that is out of bounds.
-pub fn cost(graph: &Graph, inputs: Vec<Value>, unfolds: bool) -> Result<(Cost, Vec<Value>), Fault> {
-    Walk::new(graph, unfolds).graph(graph, inputs)
-}
-
-/// The graph without the contents of constants that are data: what they are stays, as what is known of values.
-pub fn skeleton(mut graph: Graph) -> Graph {
-    let (kept, weights) = std::mem::take(&mut graph.constants).into_iter().partition::<Vec<_>, _>(|(_, tensor)| few(tensor));
-    graph.constants = kept;
-    graph.values = weights.iter().map(|(name, tensor)| Port::exactly(name, tensor.spec())).collect();
-    let (kept, data) = std::mem::take(&mut graph.ops).into_iter().partition::<Vec<_>, _>(|op| weight(op).is_none());
-    graph.values.extend(data.iter().filter_map(|op| Some(Port::exactly(op.outputs.first()?, weight(op)?.spec()))));
-    graph.ops = kept;
-    for inner in graph.ops.iter_mut().flat_map(Op::graphs_mut) {
-        *inner = skeleton(std::mem::take(inner));
-    }
-    graph
-}
-
-fn few(tensor: &Tensor) -> bool {
-    tensor.spec().shape.elements() as u64 <= value::NUMBERS_MAX
-}
-
-/// The contents of a `Constant` of many numbers.
-fn weight(op: &Op) -> Option<&Tensor> {
-    match op.attributes.first()? {
-        (_, Attribute::Tensor(tensor)) if op.kind == "Constant" && op.domain.is_empty() && !few(tensor) => Some(tensor),
-        _ => None,
-    }
+/// An operator in messages: its kind, and its result where it has one.
+fn called(op: &Op) -> String {
+    let name = op.outputs.iter().find(|name| !name.is_empty());
+    name.map_or_else(|| format!("`{}`", op.kind), |name| format!("`{}` of `{name}`", op.kind))
 }

@@ -5,7 +5,7 @@ use burst_host::nouns::{Attribute, Element, Op};
 
 pub(super) struct Node<'a> {
     pub op: &'a Op,
-    pub inputs: Vec<Value>,
+    pub inputs: Vec<&'a Value>,
     /// The version of ONNX's operator set.
     pub opset: i64,
 }
@@ -36,7 +36,7 @@ impl Node<'_> {
     /// An input that is given.
     pub(super) fn input(&self, index: usize) -> Option<&Value> {
         let given = self.op.inputs.get(index).is_some_and(|name| !name.is_empty());
-        self.inputs.get(index).filter(|_| given)
+        self.inputs.get(index).copied().filter(|_| given)
     }
 
     pub(super) fn extents(&self, index: usize) -> Option<&[u64]> {
@@ -69,7 +69,11 @@ impl Node<'_> {
 
     /// The element that an attribute names by its number in ONNX.
     pub(super) fn element_in(&self, name: &str) -> Option<Element> {
-        if let Some(Attribute::Int(number)) = self.op.attribute(name) { crate::onnx::element(*number).ok() } else { None }
+        if let Some(Attribute::Int(number)) = self.op.attribute(name) {
+            crate::onnx::element(*number).ok()
+        } else {
+            None
+        }
     }
 
     /// Whole numbers that early operator sets have as an attribute and later ones as an input.

@@ -1,45 +1,55 @@
 //! Follows the few numbers that become extents, indices and scales.
 
 use super::{
-    node::{Node, place},
-    pointwise::together,
-    shape,
-    value::{NUMBERS_MAX, Value, product},
+    node::Node,
+    picks,
+    value::{Value, product},
 };
 use burst_host::nouns::{Attribute, Element};
+use half::f16;
 use std::sync::Arc;
+
+/// Beyond this FP64 does not hold every whole number.
+const EXACT_MAX: f64 = (1u64 << 53) as f64;
 
 /// The numbers of an operator's first result, which has these extents; `None` where they are many or not known.
 pub(super) fn followed(node: &Node, result: &Value) -> Option<Arc<[f64]>> {
     let extents = result.exact()?;
-    if product(extents) > NUMBERS_MAX {
+    if !node.op.domain.is_empty() || product(extents) > Value::NUMBERS_MAX {
         return None;
     }
-    let whole = matches!(result.element?, Element::I64 | Element::I32 | Element::U8 | Element::Bool);
     let given = |index: usize| node.input(index)?.numbers.clone();
     let numbers: Vec<f64> = match node.op.kind.as_str() {
         "Constant" => return constant(node),
         "Shape" => extents_of(node)?,
         "Size" => vec![product(node.input(0)?.exact()?) as f64],
         "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => return given(0),
-        "Cast" if whole => given(0)?.iter().map(|number| number.trunc()).collect(),
-        "Cast" | "CastLike" => given(0)?.to_vec(),
         "Concat" if extents.len() == 1 => {
             let parts: Option<Vec<_>> = (0..node.inputs.len()).map(given).collect();
             parts?.concat()
         }
-        "Gather" if node.input(0)?.rank()? == 1 => gathered(node)?,
-        "Slice" if extents.len() == 1 => sliced(node)?,
+        "Gather" => picks::gathered(node, extents)?,
+        "Slice" => picks::sliced(node, extents)?,
+        "Transpose" => picks::transposed(node, extents)?,
+        "Expand" => picks::broadcast(&given(0)?, node.extents(0)?, extents)?,
         "ConstantOfShape" => vec![fill(node)?; product(extents) as usize],
+        "Where" => chosen(node, extents)?,
+        _ => return computed(node, result.element?, extents),
+    };
+    Some(Arc::from(numbers))
+}
+
+/// Numbers that are not those of an input, as the element holds them.
+fn computed(node: &Node, element: Element, extents: &[u64]) -> Option<Arc<[f64]>> {
+    let given = |index: usize| node.input(index)?.numbers.clone();
+    let whole = !matches!(element, Element::Fp64 | Element::Fp32 | Element::Fp16);
+    let numbers: Vec<f64> = match node.op.kind.as_str() {
+        "Cast" | "CastLike" if element == Element::Bool => given(0)?.iter().map(|&x| truth(x != 0.0)).collect(),
+        "Cast" | "CastLike" if whole => given(0)?.iter().map(|number| number.trunc()).collect(),
+        "Cast" | "CastLike" => given(0)?.to_vec(),
         "Range" => {
             let (start, step) = (*given(0)?.first()?, *given(2)?.first()?);
             (0..product(extents)).map(|index| start + step * index as f64).collect()
-        }
-        "Expand" => spread(&given(0)?, node.extents(0)?, extents)?,
-        "Where" => {
-            let [truth, yes, no] = [0, 1, 2].map(|index| spread(&given(index)?, node.extents(index)?, extents));
-            let chosen = truth?.into_iter().zip(yes?.into_iter().zip(no?));
-            chosen.map(|(truth, (yes, no))| if truth != 0.0 { yes } else { no }).collect()
         }
         "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" if product(extents) == 1 => {
             vec![folded(&node.op.kind, &given(0)?)?]
@@ -50,12 +60,36 @@ pub(super) fn followed(node: &Node, result: &Value) -> Option<Arc<[f64]>> {
         }
         kind if node.inputs.len() == 2 => {
             let function = binary(kind, whole)?;
-            let [a, b] = [0, 1].map(|index| spread(&given(index)?, node.extents(index)?, extents));
+            let [a, b] = [0, 1].map(|index| picks::broadcast(&given(index)?, node.extents(index)?, extents));
             a?.into_iter().zip(b?).map(|(a, b)| function(a, b)).collect()
         }
         _ => return None,
     };
-    Some(Arc::from(numbers))
+    numbers.into_iter().map(|number| held(element, number)).collect()
+}
+
+/// A number as an element holds it; `None` where it does not.
+fn held(element: Element, number: f64) -> Option<f64> {
+    let most = match element {
+        Element::Fp64 => return Some(number),
+        Element::Fp32 => return Some(f64::from(number as f32)),
+        Element::Fp16 => return Some(f16::from_f64(number).to_f64()),
+        Element::I64 => -EXACT_MAX..=EXACT_MAX,
+        Element::I32 => f64::from(i32::MIN)..=f64::from(i32::MAX),
+        Element::U8 => 0.0..=255.0,
+        Element::Bool => 0.0..=1.0,
+        _ => return None,
+    };
+    most.contains(&number).then_some(number)
+}
+
+fn chosen(node: &Node, extents: &[u64]) -> Option<Vec<f64>> {
+    let given = |index: usize| {
+        let input = node.input(index)?;
+        picks::broadcast(input.numbers.as_ref()?, input.extents.as_ref()?, extents)
+    };
+    let chosen = given(0)?.into_iter().zip(given(1)?.into_iter().zip(given(2)?));
+    Some(chosen.map(|(truth, (yes, no))| if truth != 0.0 { yes } else { no }).collect())
 }
 
 fn constant(node: &Node) -> Option<Arc<[f64]>> {
@@ -74,27 +108,10 @@ fn extents_of(node: &Node) -> Option<Vec<f64>> {
     let rank = extents.len() as i64;
     let end = |name, default| {
         let at = node.int(name, default);
-        (if at < 0 { at + rank } else { at }).clamp(0, rank) as usize
+        (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize
     };
     let (start, end) = (end("start", 0), end("end", rank));
     Some(extents.get(start..end.max(start))?.iter().map(|&extent| extent as f64).collect())
-}
-
-fn gathered(node: &Node) -> Option<Vec<f64>> {
-    let (from, at) = (node.input(0)?.numbers.clone()?, node.input(1)?.integers()?);
-    at.into_iter().map(|at| from.get(place(at, from.len())?).copied()).collect()
-}
-
-fn sliced(node: &Node) -> Option<Vec<f64>> {
-    let from = node.input(0)?.numbers.clone()?;
-    let first = |numbers: Option<Vec<i64>>| numbers?.first().copied();
-    let (start, end) = (first(node.numbers("starts", 1))?, first(node.numbers("ends", 2))?);
-    let step = if node.input(4).is_some() { first(node.numbers("", 4))? } else { 1 };
-    let length = from.len() as i64;
-    let count = shape::taken(length as u64, start, end, step);
-    let start = if start < 0 { start.saturating_add(length) } else { start };
-    let start = start.clamp(0, if step < 0 { length - 1 } else { length });
-    (0..count as i64).map(|index| from.get(usize::try_from(start + index * step).ok()?).copied()).collect()
 }
 
 fn fill(node: &Node) -> Option<f64> {
@@ -102,28 +119,6 @@ fn fill(node: &Node) -> Option<f64> {
         Some(Attribute::Tensor(tensor)) => Value::of_tensor(tensor).numbers?.first().copied(),
         _ => Some(0.0),
     }
-}
-
-/// Numbers of some extents, repeated to others.
-fn spread(numbers: &[f64], from: &[u64], to: &[u64]) -> Option<Vec<f64>> {
-    if together(from, to)?.as_slice() != to {
-        return None;
-    }
-    let first = to.len() - from.len();
-    let place = |mut index: u64| {
-        let (mut place, mut step) = (0u64, 1u64);
-        for axis in (0..to.len()).rev() {
-            let at = index % to[axis];
-            index /= to[axis];
-            if axis >= first {
-                let extent = from[axis - first];
-                place += step * if extent == 1 { 0 } else { at };
-                step *= extent;
-            }
-        }
-        place
-    };
-    (0..product(to)).map(|index| numbers.get(place(index) as usize).copied()).collect()
 }
 
 fn folded(kind: &str, numbers: &[f64]) -> Option<f64> {
@@ -143,6 +138,11 @@ fn unary(kind: &str) -> Option<fn(f64) -> f64> {
         "Ceil" => f64::ceil,
         "Round" => f64::round_ties_even,
         "Sqrt" => f64::sqrt,
+        "Relu" => |x| x.max(0.0),
+        "Sign" => |x| if x == 0.0 { 0.0 } else { x.signum() },
+        "Reciprocal" => f64::recip,
+        "Exp" => f64::exp,
+        "Log" => f64::ln,
         "Not" => |x| truth(x == 0.0),
         _ => return None,
     })

@@ -18,13 +18,6 @@ pub(super) fn function(node: &Node) -> Option<Outcome> {
     Outcome::each(alike(node)?, FUNCTION)
 }
 
-/// Results as large as the first input: all of them.
-pub(super) fn all_alike(node: &Node) -> Option<Outcome> {
-    let value = alike(node)?;
-    let operations = value.elements()?;
-    Outcome::new(vec![value; node.outputs()], operations)
-}
-
 fn alike(node: &Node) -> Option<Value> {
     let input = node.input(0)?;
     Some(Value { numbers: None, ..input.clone() })

@@ -72,7 +72,8 @@ pub(super) fn einsum(node: &Node) -> Option<Outcome> {
         format!("{}{}", if inputs.contains("...") { "..." } else { "" }, alone.collect::<String>())
     });
     let mut extents = Vec::new();
-    let (before, after) = output.split_once("...").map_or((output.as_str(), None), |(before, after)| (before, Some(after)));
+    let (before, after) =
+        output.split_once("...").map_or((output.as_str(), None), |(before, after)| (before, Some(after)));
     extents.extend(before.chars().map(|letter| letters.get(&letter).copied()).collect::<Option<Vec<_>>>()?);
     if let Some(after) = after {
         extents.extend(&wide);

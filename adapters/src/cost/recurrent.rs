@@ -43,16 +43,18 @@ pub(super) fn fourier(node: &Node) -> Option<Outcome> {
         None => node.int("axis", if node.opset >= 20 { -2 } else { 1 }),
     };
     let axis = super::node::place(axis, extents.len()).filter(|&axis| axis + 1 < extents.len())?;
+    let (onesided, inverse) = (node.int("onesided", 0) != 0, node.int("inverse", 0) != 0);
     let length = match node.input(1) {
         Some(length) => u64::try_from(*length.integers()?.first()?).unwrap_or(0),
+        // Half a spectrum is of a signal of twice as many.
+        None if onesided && inverse => extents[axis].saturating_sub(1).saturating_mul(2),
         None => extents[axis],
     };
-    let (onesided, inverse) = (node.int("onesided", 0) != 0, node.int("inverse", 0) != 0);
     let lines = product(&extents).checked_div(extents[axis].max(1))?;
     let last = extents.len() - 1;
     extents[axis] = if onesided && !inverse { length / 2 + 1 } else { length };
     extents[last] = if onesided && inverse { 1 } else { 2 };
-    let value = Value { at_most: onesided && inverse, ..Value::new(node.element(0), extents) };
+    let value = Value::new(node.element(0), extents);
     Outcome::new(vec![value], lines.saturating_mul(transform(length)).saturating_mul(2))
 }
 
@@ -80,4 +82,26 @@ pub(super) fn mel(node: &Node) -> Option<Outcome> {
     let number = |index: usize| Some(u64::try_from(*node.input(index)?.integers()?.first()?).unwrap_or(0));
     let extents = vec![number(1)? / 2 + 1, number(0)?];
     Outcome::each(Value::new(node.element_in("output_datatype").or(Some(Element::Fp32)), extents), 1)
+}
+
+/// `CausalConvWithState`: a convolution along the last axis, and the columns that the next one begins with.
+pub(super) fn causal_conv(node: &Node) -> Option<Outcome> {
+    let (&[batch, channels, _], &[.., taps]) = (node.extents(0)?, node.extents(1)?) else { return None };
+    let value = Value { numbers: None, ..node.input(0)?.clone() };
+    let state = Value::new(node.element(0), vec![batch, channels, taps.saturating_sub(1)]);
+    let operations = value.elements()?.saturating_mul(taps);
+    Outcome::new(vec![value, state], operations)
+}
+
+/// `LinearAttention`: heads side by side, and a matrix of each as the state.
+pub(super) fn linear_attention(node: &Node) -> Option<Outcome> {
+    let (&[batch, length, width], &[.., v_width]) = (node.extents(0)?, node.extents(2)?) else { return None };
+    let heads = |name| u64::try_from(node.int(name, 0)).ok().filter(|&heads| heads > 0);
+    let (q_heads, kv_heads) = (heads("q_num_heads")?, heads("kv_num_heads")?);
+    let (depth, v_depth) = (width / q_heads, v_width / kv_heads);
+    let element = node.element(0);
+    let value = Value::new(element, vec![batch, length, q_heads.saturating_mul(v_depth)]);
+    let state = Value::new(node.element(3).or(element), vec![batch, kv_heads, depth, v_depth]);
+    let operations = product(&[batch, length, q_heads.max(kv_heads), depth, v_depth, 4]);
+    Outcome::new(vec![value, state], operations)
 }

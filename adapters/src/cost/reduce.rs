@@ -14,7 +14,9 @@ pub(super) fn reduce(node: &Node) -> Option<Outcome> {
     let axes = match node.gives("axes", 1) {
         true => {
             let axes = node.numbers("axes", 1);
-            let Some(axes) = axes else { return Outcome::new(vec![Value::up_to(data.element, operations)], operations) };
+            let Some(axes) = axes else {
+                return Outcome::new(vec![Value::up_to(data.element, operations)], operations);
+            };
             axes.into_iter().map(|axis| place(axis, extents.len())).collect::<Option<Vec<_>>>()?
         }
         false if node.int("noop_with_empty_axes", 0) != 0 => Vec::new(),
@@ -85,7 +87,8 @@ pub(super) fn batch_norm(node: &Node) -> Option<Outcome> {
 
 /// Neighbouring channels, as many as `size` says, for each element.
 pub(super) fn local_norm(node: &Node) -> Option<Outcome> {
-    passes(node, u64::try_from(node.int("size", 1)).unwrap_or(0).saturating_add(32))
+    let channels = *node.extents(0)?.get(1)?;
+    passes(node, u64::try_from(node.int("size", 1)).unwrap_or(0).min(channels).saturating_add(32))
 }
 
 /// A loss and, where it is asked for, the logarithms of the shares.

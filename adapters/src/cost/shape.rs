@@ -26,7 +26,7 @@ pub(super) fn shape(node: &Node) -> Option<Outcome> {
     let rank = node.input(0)?.rank()?;
     let end = |name, default: usize| {
         let at = node.int(name, default as i64);
-        (if at < 0 { at + rank as i64 } else { at }).clamp(0, rank as i64) as u64
+        (if at < 0 { at.saturating_add(rank as i64) } else { at }).clamp(0, rank as i64) as u64
     };
     let count = end("end", rank).saturating_sub(end("start", 0));
     Outcome::new(vec![Value::new(Some(Element::I64), vec![count])], 0)
@@ -67,7 +67,7 @@ pub(super) fn reshape(node: &Node) -> Option<Outcome> {
 pub(super) fn flatten(node: &Node) -> Option<Outcome> {
     let extents = node.extents(0)?;
     let axis = node.int("axis", 1);
-    let at = if axis < 0 { axis + extents.len() as i64 } else { axis };
+    let at = if axis < 0 { axis.saturating_add(extents.len() as i64) } else { axis };
     let (rows, columns) = extents.split_at_checked(usize::try_from(at).ok()?)?;
     moved(node, Some(vec![product(rows), product(columns)]))
 }
@@ -88,7 +88,7 @@ pub(super) fn squeeze(node: &Node) -> Option<Outcome> {
 pub(super) fn unsqueeze(node: &Node) -> Option<Outcome> {
     let extents = || {
         let (extents, axes) = (node.extents(0)?, node.numbers("axes", 1)?);
-        let rank = extents.len() + axes.len();
+        let rank = extents.len().checked_add(axes.len())?;
         let axes: Vec<usize> = axes.into_iter().map(|axis| place(axis, rank)).collect::<Option<_>>()?;
         let mut rest = extents.iter();
         (0..rank).map(|axis| if axes.contains(&axis) { Some(1) } else { rest.next().copied() }).collect()
@@ -106,7 +106,8 @@ pub(super) fn transpose(node: &Node) -> Option<Outcome> {
 }
 
 pub(super) fn expand(node: &Node) -> Option<Outcome> {
-    let to: Vec<u64> = node.numbers("", 1)?.into_iter().map(|extent| u64::try_from(extent).ok()).collect::<Option<_>>()?;
+    let to: Vec<u64> =
+        node.numbers("", 1)?.into_iter().map(|extent| u64::try_from(extent).ok()).collect::<Option<_>>()?;
     moved(node, Some(together(node.extents(0)?, &to)?))
 }
 
@@ -115,8 +116,8 @@ pub(super) fn tile(node: &Node) -> Option<Outcome> {
     // The first one gives how often and along which axis, in two scalars.
     let repeats = match (node.opset, node.input(2)) {
         (..6, Some(axis)) => {
-            let axis = place(*axis.integers()?.first()?, extents.len())?;
-            (0..extents.len()).map(|at| if at == axis { repeats[0] } else { 1 }).collect()
+            let (axis, times) = (place(*axis.integers()?.first()?, extents.len())?, *repeats.first()?);
+            (0..extents.len()).map(|at| if at == axis { times } else { 1 }).collect()
         }
         _ => repeats,
     };
@@ -159,17 +160,22 @@ fn equal_parts(length: u64, parts: i64) -> Vec<u64> {
 pub(super) fn slice(node: &Node) -> Option<Outcome> {
     let extents = || {
         let mut extents = node.extents(0)?.to_vec();
-        let (starts, ends) = (node.numbers("starts", 1)?, node.numbers("ends", 2)?);
-        let count = starts.len().min(ends.len());
-        let axes = if node.gives("axes", 3) { node.numbers("axes", 3)? } else { (0..count as i64).collect() };
-        let steps = if node.input(4).is_some() { node.numbers("", 4)? } else { vec![1; count] };
-        for index in 0..count {
-            let axis = place(*axes.get(index)?, extents.len())?;
-            extents[axis] = taken(extents[axis], starts[index], ends[index], *steps.get(index)?);
+        for (axis, [start, end, step]) in cut(node, extents.len())? {
+            extents[axis] = taken(extents[axis], start, end, step);
         }
         Some(extents)
     };
     moved(node, extents())
+}
+
+/// The axes that a `Slice` cuts, and where each begins, ends and how far it steps.
+pub(super) fn cut(node: &Node, rank: usize) -> Option<Vec<(usize, [i64; 3])>> {
+    let (starts, ends) = (node.numbers("starts", 1)?, node.numbers("ends", 2)?);
+    let count = starts.len().min(ends.len());
+    let axes = if node.gives("axes", 3) { node.numbers("axes", 3)? } else { (0..count as i64).collect() };
+    let steps = if node.input(4).is_some() { node.numbers("", 4)? } else { vec![1; count] };
+    let one = |at: usize| Some((place(*axes.get(at)?, rank)?, [starts[at], ends[at], *steps.get(at)?]));
+    (0..count).map(one).collect()
 }
 
 /// How many elements from `start` to `end` an axis of this length has.

@@ -4,8 +4,6 @@ use burst_host::nouns::{Element, Extent, Port, Spec, Tensor};
 use half::f16;
 use std::sync::Arc;
 
-/// Numbers that are followed at most: more of them are data and decide over no shape.
-pub(super) const NUMBERS_MAX: u64 = 4096;
 /// In the place of the size of an element that is not known, and of a byte string.
 const ELEMENT_BYTES: u64 = 8;
 
@@ -23,6 +21,11 @@ pub struct Value {
 }
 
 impl Value {
+    /// Numbers that are followed at most: more of them are data and decide over no shape.
+    pub const NUMBERS_MAX: u64 = 4096;
+    pub(super) const UNKNOWN: Self =
+        Self { element: None, extents: None, at_most: false, elements_max: None, numbers: None };
+
     pub(super) fn new(element: Option<Element>, extents: Vec<u64>) -> Self {
         Self { element, extents: Some(extents), ..Self::default() }
     }
@@ -50,7 +53,7 @@ impl Value {
     /// With its numbers, where it lies on the host and they are few.
     pub fn of_tensor(tensor: &Tensor) -> Self {
         let value = Self::of_spec(tensor.spec());
-        let few = value.elements().is_some_and(|elements| elements <= NUMBERS_MAX);
+        let few = value.elements().is_some_and(|elements| elements <= Self::NUMBERS_MAX);
         let numbers = if few { numbers(tensor) } else { None };
         Self { numbers: numbers.map(Arc::from), ..value }
     }

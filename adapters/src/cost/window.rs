@@ -11,8 +11,9 @@ struct Windows {
     kernel: Vec<u64>,
     strides: Vec<u64>,
     dilations: Vec<u64>,
-    before: Vec<u64>,
-    after: Vec<u64>,
+    /// Before and after the image; less than nothing cuts off.
+    before: Vec<i64>,
+    after: Vec<i64>,
 }
 
 impl Windows {
@@ -22,7 +23,8 @@ impl Windows {
             Some(values) if values.len() == count => values.iter().map(|&value| u64::try_from(value).ok()).collect(),
             _ => Some(vec![default; count]),
         };
-        let mut before = all("pads", 0, 2 * axes)?;
+        let pads = node.ints("pads").filter(|pads| pads.len() == 2 * axes);
+        let mut before = pads.map_or_else(|| vec![0; 2 * axes], <[i64]>::to_vec);
         let after = before.split_off(axes);
         Some(Self { strides: all("strides", 1, axes)?, dilations: all("dilations", 1, axes)?, kernel, before, after })
     }
@@ -32,8 +34,15 @@ impl Windows {
         self.dilations[axis].saturating_mul(self.kernel[axis].saturating_sub(1)).saturating_add(1)
     }
 
+    /// An extent with its pads, or what is left without them.
     fn padded(&self, axis: usize, extent: u64) -> u64 {
-        extent.saturating_add(self.before[axis]).saturating_add(self.after[axis])
+        let pads = i128::from(self.before[axis]) + i128::from(self.after[axis]);
+        u64::try_from((i128::from(extent) + pads).max(0)).unwrap_or(u64::MAX)
+    }
+
+    fn unpadded(&self, axis: usize, extent: u64) -> u64 {
+        let pads = i128::from(self.before[axis]) + i128::from(self.after[axis]);
+        u64::try_from((i128::from(extent) - pads).max(0)).unwrap_or(u64::MAX)
     }
 
     /// How many places it takes along an axis.
@@ -45,7 +54,9 @@ impl Windows {
         };
         match node.text("auto_pad") {
             "SAME_UPPER" | "SAME_LOWER" => Some(extent.checked_add(stride.checked_sub(1)?)? / stride),
-            "VALID" => Some(extent.saturating_sub(self.reach(axis).checked_sub(1)?).checked_add(stride.checked_sub(1)?)? / stride),
+            "VALID" => Some(
+                extent.saturating_sub(self.reach(axis).checked_sub(1)?).checked_add(stride.checked_sub(1)?)? / stride,
+            ),
             _ => match self.padded(axis, extent).checked_sub(self.reach(axis)) {
                 Some(room) => over(room)?.checked_add(1),
                 None => Some(0),
@@ -65,11 +76,19 @@ fn convolved(node: &Node, weights: usize, element: Option<Element>) -> Option<Ou
     let value = Value::new(element, [&[batch, out], places.as_slice()].concat());
     let taps = product(kernel).saturating_mul(depth);
     let mut outcome = Outcome::each(value, taps)?;
-    // Windows are written side by side, unless each is one element.
-    if product(kernel) > 1 {
-        outcome.scratch_bytes = product(&[batch, channels, product(kernel), product(&places), 4]);
-    }
+    outcome.scratch_bytes = unfolded(node, batch, channels, kernel, &places);
     Some(outcome)
+}
+
+/// Bytes of windows side by side. Those of one image in floats are read where they are, as are those of single channels.
+fn unfolded(node: &Node, batch: u64, channels: u64, kernel: &[u64], places: &[u64]) -> u64 {
+    let in_place = batch <= 1 && node.op.kind == "Conv";
+    let depthwise = channels > 1 && u64::try_from(node.int("group", 1)) == Ok(channels);
+    if product(kernel) <= 1 || in_place || depthwise {
+        return 0;
+    }
+    let size = node.element(0).and_then(Element::size).unwrap_or(8) as u64;
+    product(&[batch, channels, product(kernel), product(places), size])
 }
 
 pub(super) fn conv(node: &Node) -> Option<Outcome> {
@@ -92,13 +111,17 @@ pub(super) fn conv_transposed(node: &Node) -> Option<Outcome> {
     let groups = u64::try_from(node.int("group", 1)).ok()?;
     let same = node.text("auto_pad").starts_with("SAME");
     let place = |(axis, &extent): (usize, &u64)| {
-        let extra = node.ints("output_padding").and_then(|extra| extra.get(axis)).map_or(Some(0), |&extra| u64::try_from(extra).ok())?;
+        let extra = node
+            .ints("output_padding")
+            .and_then(|extra| extra.get(axis))
+            .map_or(Some(0), |&extra| u64::try_from(extra).ok())?;
         match node.ints("output_shape") {
             Some(extents) => u64::try_from(*extents.get(extents.len().checked_sub(space.len())? + axis)?).ok(),
             None if same => extent.checked_mul(windows.strides[axis]),
             None => {
-                let whole = extent.saturating_sub(1).saturating_mul(windows.strides[axis]).saturating_add(windows.reach(axis));
-                Some(whole.saturating_add(extra).saturating_sub(windows.before[axis].saturating_add(windows.after[axis])))
+                let whole =
+                    extent.saturating_sub(1).saturating_mul(windows.strides[axis]).saturating_add(windows.reach(axis));
+                Some(windows.unpadded(axis, whole.saturating_add(extra)))
             }
         }
     };
@@ -119,7 +142,8 @@ pub(super) fn deformed(node: &Node) -> Option<Outcome> {
 
 pub(super) fn pool(node: &Node) -> Option<Outcome> {
     let (&[batch, channels], space) = node.extents(0)?.split_first_chunk()?;
-    let kernel: Vec<u64> = node.ints("kernel_shape")?.iter().map(|&extent| u64::try_from(extent).ok()).collect::<Option<_>>()?;
+    let kernel: Vec<u64> =
+        node.ints("kernel_shape")?.iter().map(|&extent| u64::try_from(extent).ok()).collect::<Option<_>>()?;
     let windows = Windows::of(node, kernel).filter(|windows| windows.kernel.len() == space.len())?;
     let places: Vec<u64> =
         space.iter().enumerate().map(|(axis, &extent)| windows.places(node, axis, extent)).collect::<Option<_>>()?;
@@ -143,11 +167,12 @@ pub(super) fn unpool(node: &Node) -> Option<Outcome> {
         return Outcome::each(Value::new(node.element(0), extents), 1);
     }
     let (kept, space) = node.extents(0)?.split_first_chunk::<2>()?;
-    let kernel: Vec<u64> = node.ints("kernel_shape")?.iter().map(|&extent| u64::try_from(extent).ok()).collect::<Option<_>>()?;
+    let kernel: Vec<u64> =
+        node.ints("kernel_shape")?.iter().map(|&extent| u64::try_from(extent).ok()).collect::<Option<_>>()?;
     let windows = Windows::of(node, kernel).filter(|windows| windows.kernel.len() == space.len())?;
     let place = |(axis, &extent): (usize, &u64)| {
         let whole = extent.saturating_sub(1).saturating_mul(windows.strides[axis]).saturating_add(windows.kernel[axis]);
-        whole.saturating_sub(windows.before[axis].saturating_add(windows.after[axis]))
+        windows.unpadded(axis, whole)
     };
     let extents = kept.iter().copied().chain(space.iter().enumerate().map(place)).collect();
     Outcome::each(Value::new(node.element(0), extents), 1)
@@ -163,11 +188,10 @@ pub(super) fn resize(node: &Node) -> Option<Outcome> {
     let mut extents = from.to_vec();
     let filled = |index: usize| node.input(index).filter(|value| value.extents.as_deref() != Some(&[0]));
     if let Some(sizes) = filled(3) {
-        let bound = node.op.attribute("keep_aspect_ratio_policy").is_some();
-        for (&axis, size) in axes.iter().zip(sizes.integers()?) {
-            extents[axis] = u64::try_from(size).unwrap_or(0);
-        }
-        return sampled(node, Value { at_most: bound, ..Value::new(node.element(0), extents) });
+        let sizes = sizes.integers()?.into_iter().map(|size| u64::try_from(size).unwrap_or(0));
+        axes.iter().zip(sizes).for_each(|(&axis, size)| extents[axis] = size);
+        keep_aspect(node, from, &axes, &mut extents);
+        return sampled(node, Value::new(node.element(0), extents));
     }
     let scales = match node.op.attribute("scales") {
         Some(Attribute::Floats(scales)) => scales.iter().map(|&scale| f64::from(scale)).collect(),
@@ -177,6 +201,17 @@ pub(super) fn resize(node: &Node) -> Option<Outcome> {
         extents[axis] = length(from[axis] as f64 * scale);
     }
     sampled(node, Value::new(node.element(0), extents))
+}
+
+/// With `keep_aspect_ratio_policy` sizes are limits of one scale for all axes.
+fn keep_aspect(node: &Node, from: &[u64], axes: &[usize], to: &mut [u64]) {
+    let scales = axes.iter().map(|&axis| to[axis] as f64 / from[axis] as f64);
+    let scale = match node.text("keep_aspect_ratio_policy") {
+        "not_larger" => scales.fold(f64::INFINITY, f64::min),
+        "not_smaller" => scales.fold(0.0, f64::max),
+        _ => return,
+    };
+    axes.iter().for_each(|&axis| to[axis] = length((scale * from[axis] as f64 + 0.5).floor()));
 }
 
 /// A pixel between others, more of them where the image becomes smaller without jags.
@@ -219,7 +254,8 @@ pub(super) fn regions(node: &Node) -> Option<Outcome> {
         let told = pooled.and_then(|pooled| pooled.get(at).copied()).unwrap_or_else(|| node.int(name, 1));
         u64::try_from(told).unwrap_or(0)
     };
-    let value = Value::new(node.element(0), vec![count, channels, extent("output_height", 0), extent("output_width", 1)]);
+    let value =
+        Value::new(node.element(0), vec![count, channels, extent("output_height", 0), extent("output_width", 1)]);
     let ratio = u64::try_from(node.int("sampling_ratio", 0)).unwrap_or(0);
     let operations = match ratio {
         // As many samples as a region has pixels.
