@@ -1,5 +1,8 @@
 //! An accelerator that refuses what costs more than its holder's limits, before anything is allocated or computed.
 
+#[cfg(test)]
+mod tests;
+
 use crate::cost::{Budget, Cost, Skeleton, Value};
 use burst_host::{
     nouns::{Account, Fault, Frame, Graph, Signature, Spec, Tensor, View},
@@ -9,12 +12,14 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
 /// Shapes of a program whose cost is kept.
 const KNOWN_MAX: usize = 16;
+/// Inputs of which it is found out whether their numbers decide; of more they are taken to.
+const TRIED_MAX: usize = 8;
 /// Operators that are counted where the caller runs; more of them on a thread that may wait.
 const OPS_AT_ONCE: usize = 256;
 
@@ -137,10 +142,12 @@ struct Bill {
     known: Mutex<VecDeque<Known>>,
 }
 
-/// What runs cost whose inputs are these, and have these contents where they decide.
+/// What runs cost whose inputs are of these specs, and of which some have these contents.
 struct Known {
     specs: Vec<Spec>,
-    numbers: Vec<Bytes>,
+    /// The inputs whose numbers decide over shapes.
+    decide: Vec<usize>,
+    numbers: Vec<Option<Bytes>>,
     cost: Cost,
 }
 
@@ -160,35 +167,55 @@ impl Bill {
 
     /// Fails where a run of these inputs exceeds a budget.
     async fn check(self: &Arc<Self>, inputs: &[Tensor], budget: Budget) -> Result<(), Fault> {
-        if self.fixed.get().is_some_and(|cost| budget.admits(cost)) {
+        let told = self.fixed.get().copied().or_else(|| self.kept(inputs));
+        if told.is_some_and(|cost| budget.admits(&cost)) {
             return Ok(());
         }
-        let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
-        if self.kept(&specs, inputs).is_some_and(|cost| budget.admits(&cost)) {
-            return Ok(());
-        }
-        let by_shape = self.count(specs.iter().map(Value::of_spec).collect(), budget).await?;
-        if by_shape.unknown == 0 {
-            self.keep(Known { specs, numbers: Vec::new(), cost: by_shape });
-            return Ok(());
-        }
-        let cost = self.count(inputs.iter().map(Value::of_tensor).collect(), budget).await?;
-        let decide = cost.unknown < by_shape.unknown;
-        self.keep(Known { specs, numbers: if decide { numbers(inputs) } else { Vec::new() }, cost });
+        let decide = match self.deciding(inputs) {
+            Some(decide) => decide,
+            None => self.decide(inputs, budget).await,
+        };
+        let cost = self.count(values(inputs, &decide), budget).await?;
+        let specs = inputs.iter().map(|input| input.spec().clone()).collect();
+        let numbers = decide.iter().map(|&input| inputs[input].contents().cloned()).collect();
+        let mut known = self.known();
+        known.truncate(KNOWN_MAX - 1);
+        known.push_front(Known { specs, decide, numbers, cost });
         Ok(())
     }
 
-    fn kept(&self, specs: &[Spec], inputs: &[Tensor]) -> Option<Cost> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let same =
-            |known: &&Known| known.specs == specs && (known.numbers.is_empty() || known.numbers == numbers(inputs));
-        known.iter().find(same).map(|known| known.cost)
+    /// The inputs whose numbers decide over shapes: without those of one, less is known.
+    async fn decide(self: &Arc<Self>, inputs: &[Tensor], budget: Budget) -> Vec<usize> {
+        let few = |input: &Tensor| input.spec().shape.elements() as u64 <= Value::NUMBERS_MAX;
+        let mut decide: Vec<usize> = (0..inputs.len()).filter(|&input| few(&inputs[input])).collect();
+        let unknown = async |decide: &[usize]| {
+            let cost = self.count(values(inputs, decide), budget).await;
+            cost.map_or(usize::MAX, |cost| cost.unknown)
+        };
+        let least = match unknown(&[]).await {
+            0 => return Vec::new(),
+            _ => unknown(&decide).await,
+        };
+        for input in decide.clone().into_iter().take(TRIED_MAX) {
+            let others: Vec<usize> = decide.iter().copied().filter(|&other| other != input).collect();
+            if unknown(&others).await == least {
+                decide = others;
+            }
+        }
+        decide
     }
 
-    fn keep(&self, cost: Known) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.truncate(KNOWN_MAX - 1);
-        known.push_front(cost);
+    fn known(&self) -> MutexGuard<'_, VecDeque<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self, inputs: &[Tensor]) -> Option<Cost> {
+        self.known().iter().find(|known| known.is_of(inputs) && known.has_numbers(inputs)).map(|known| known.cost)
+    }
+
+    /// As it was found for inputs of the same specs.
+    fn deciding(&self, inputs: &[Tensor]) -> Option<Vec<usize>> {
+        self.known().iter().find(|known| known.is_of(inputs)).map(|known| known.decide.clone())
     }
 
     async fn count(self: &Arc<Self>, inputs: Vec<Value>, budget: Budget) -> Result<Cost, Fault> {
@@ -201,8 +228,21 @@ impl Bill {
     }
 }
 
-/// Contents of the inputs that may decide over shapes.
-fn numbers(inputs: &[Tensor]) -> Vec<Bytes> {
-    let few = |input: &&Tensor| input.spec().shape.elements() as u64 <= Value::NUMBERS_MAX;
-    inputs.iter().filter(few).filter_map(|input| input.contents().cloned()).collect()
+impl Known {
+    fn is_of(&self, inputs: &[Tensor]) -> bool {
+        self.specs.iter().eq(inputs.iter().map(Tensor::spec))
+    }
+
+    fn has_numbers(&self, inputs: &[Tensor]) -> bool {
+        self.decide.iter().zip(&self.numbers).all(|(&input, numbers)| inputs[input].contents() == numbers.as_ref())
+    }
+}
+
+/// What is known of inputs: specs of all, numbers of some.
+fn values(inputs: &[Tensor], numbers: &[usize]) -> Vec<Value> {
+    let value = |(at, input): (usize, &Tensor)| match numbers.contains(&at) {
+        true => Value::of_tensor(input),
+        false => Value::of_spec(input.spec()),
+    };
+    inputs.iter().enumerate().map(value).collect()
 }

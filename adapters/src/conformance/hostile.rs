@@ -114,7 +114,10 @@ fn movers() -> Vec<Hostile> {
             let sketch = Sketch::new("Split").input("x", Element::Fp32, "2").constant("s", split);
             sketch.op("Split", "x s", "y z").output("y").output("z").graph()
         }),
-        row("TopK", &[3, -1, i64::MIN, i64::MAX], 1, |n| with("TopK", "x k", [("k", longs(&[n]))])),
+        row("TopK", &[3, -1, i64::MIN, i64::MAX], 1, |n| {
+            let sketch = Sketch::new("TopK").input("x", Element::Fp32, "2").constant("k", longs(&[n]));
+            sketch.op("TopK", "x k", "y z").output("y").output("z").graph()
+        }),
         row("Slice", &[0], 1, |n| {
             with("Slice", "x a b c d", [("a", longs(&[0])), ("b", longs(&[2])), ("c", longs(&[0])), ("d", longs(&[n]))])
         }),

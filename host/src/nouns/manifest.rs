@@ -231,10 +231,11 @@ pub struct Limits {
     pub deadline_ms: NonZeroU64,
     /// Linear memory. At most 256 MiB: copying within it can't be interrupted.
     pub memory_max_bytes: NonZeroUsize,
-    /// Tensors that the guest holds at once, in bytes.
+    /// Tensors that the guest holds at once, in bytes; and each result inside of a graph.
     pub tensor_max_bytes: NonZeroUsize,
     /// Device memory of all leases of the guest together, in bytes: tensors, and graphs that they build with weights and
-    /// plans. As much again for each model that it opens, whoever shares it.
+    /// plans. As much again for each model that it opens, whoever shares it. Whatever the device, what a run of a graph
+    /// holds at its worst moment.
     pub device_max_bytes: NonZeroUsize,
     /// Graph runs of all leases together that are on the device and not done; the next one waits.
     pub device_runs_max: NonZeroUsize,
