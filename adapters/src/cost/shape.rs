@@ -128,8 +128,8 @@ pub(super) fn tile(node: &Node) -> Option<Outcome> {
 pub(super) fn concat(node: &Node) -> Option<Outcome> {
     let mut extents = node.extents(0)?.to_vec();
     let axis = node.axis(1, extents.len())?;
-    let others = (1..node.inputs.len()).map(|index| node.extents(index)?.get(axis).copied());
-    let length = others.fold(Some(extents[axis]), |sum, extent| Some(sum?.saturating_add(extent?)))?;
+    let mut others = (1..node.inputs.len()).map(|index| node.extents(index)?.get(axis).copied());
+    let length = others.try_fold(extents[axis], |sum, extent| Some(sum.saturating_add(extent?)))?;
     extents[axis] = length;
     let at_most = node.inputs.iter().any(|input| input.at_most);
     Outcome::each(Value { at_most, ..Value::new(node.element(0), extents) }, 1)
