@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 pub mod case;
 mod close;
+mod costs;
 #[allow(dead_code)]
 mod list;
 pub mod run;

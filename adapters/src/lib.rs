@@ -3,9 +3,11 @@
 //! Nothing here knows wasmtime; nothing in `burst-host` knows what is here.
 
 pub mod api;
+pub mod budget;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod constants;
+pub mod cost;
 pub mod cpu;
 pub mod fabric;
 pub mod fallback;

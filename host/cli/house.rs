@@ -1,7 +1,9 @@
 //! Names every adapter once and wires it to a port.
 
 use super::{cluster, config::Loaded};
-use burst_adapters::{cpu::CpuAccelerator, fallback, memory::Machine, mixed::Mixed, onnx::Onnx, registry::Directory};
+use burst_adapters::{
+    budget::Budgeted, cpu::CpuAccelerator, fallback, memory::Machine, mixed::Mixed, onnx::Onnx, registry::Directory,
+};
 use burst_host::{
     loops::{
         deploy::{COMPONENT_MAX_BYTES, Deployer, capacity, leases},
@@ -31,7 +33,7 @@ use tokio::task::JoinSet;
 /// The accelerator that was asked for; others stand in for it only where the manifest says so.
 pub async fn accelerator(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
     let first: Arc<dyn Accelerator> = match manifest.accelerator {
-        AcceleratorChoice::Cpu => Arc::new(cpu()?),
+        AcceleratorChoice::Cpu => cpu()?,
         AcceleratorChoice::Gpu => gpu(manifest, manifest.device.as_deref(), cache).await?,
         AcceleratorChoice::OnnxRuntime => onnxruntime(manifest)?,
         AcceleratorChoice::Auto => automatic(manifest, cache).await?,
@@ -53,7 +55,7 @@ async fn automatic(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn
         Err(reason) if names_library(manifest) => tracing::warn!(%reason, "auto: no ONNX Runtime"),
         Err(reason) => tracing::debug!(%reason, "auto: no ONNX Runtime"),
     }
-    Ok(Arc::new(cpu()?))
+    cpu()
 }
 
 /// Whether somebody said where ONNX Runtime's library is.
@@ -69,7 +71,7 @@ fn onnxruntime(manifest: &Manifest) -> Result<Arc<dyn Accelerator>> {
         manifest::Math::Fast => Math::Fast,
     };
     let accelerator = OnnxRuntimeAccelerator::new(&onnxruntime_options(manifest), math);
-    Ok(Arc::new(accelerator.map_err(|error| miette!(help = LibraryError::HELP, "{error}"))?))
+    Ok(budgeted(accelerator.map_err(|error| miette!(help = LibraryError::HELP, "{error}"))?))
 }
 
 #[cfg(feature = "onnxruntime")]
@@ -93,7 +95,7 @@ pub fn opened_npu(manifest: &Manifest, cache: Option<&Cache>) -> Result<burst_ad
 
 #[cfg(feature = "onnxruntime")]
 fn npu(manifest: &Manifest, cache: Option<&Cache>) -> Result<Arc<dyn Accelerator>> {
-    Ok(Arc::new(opened_npu(manifest, cache)?))
+    Ok(budgeted(opened_npu(manifest, cache)?))
 }
 
 #[cfg(not(feature = "onnxruntime"))]
@@ -114,7 +116,7 @@ async fn gpu(manifest: &Manifest, device: Option<&str>, cache: Option<&Cache>) -
     // Boxed and typed: what wgpu holds is nested deeper than the compiler follows from the outermost future.
     let opening: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
         let opened = GpuAccelerator::open_with(&wanted, options).await;
-        opened.map(|gpu| Arc::new(gpu) as Arc<dyn Accelerator>)
+        opened.map(budgeted)
     });
     opening.await.map_err(|fault| {
         miette!(help = "`burst doctor` lists what the drivers show; `device` names one of them", "{fault}")
@@ -143,7 +145,7 @@ fn with_fallbacks(first: Arc<dyn Accelerator>, manifest: &Manifest) -> Result<Ar
     manifest.fallback.0.iter().try_fold(first, |first, fallback| {
         let second: Arc<dyn Accelerator> = match fallback {
             Fallback::OnnxRuntime => onnxruntime(manifest)?,
-            Fallback::Cpu => Arc::new(cpu()?),
+            Fallback::Cpu => cpu()?,
         };
         Ok(Arc::new(fallback::Fallback { first, second }) as Arc<dyn Accelerator>)
     })
@@ -160,15 +162,23 @@ async fn with_others(
         others.push(match other {
             MixedChoice::Gpu => gpu(manifest, manifest.device.as_deref(), cache).await?,
             MixedChoice::OnnxRuntime => onnxruntime(manifest)?,
-            MixedChoice::Cpu => Arc::new(cpu()?),
+            MixedChoice::Cpu => cpu()?,
             MixedChoice::Npu => npu(manifest, cache)?,
         });
     }
     Ok(if others.is_empty() { first } else { Arc::new(Mixed::new(first, others)) })
 }
 
-fn cpu() -> Result<CpuAccelerator> {
-    CpuAccelerator::new(cores()).map_err(|fault| miette!("the CPU accelerator can't start: {fault}"))
+fn cpu() -> Result<Arc<dyn Accelerator>> {
+    let cpu = CpuAccelerator::new(cores()).map_err(|fault| miette!("the CPU accelerator can't start: {fault}"))?;
+    // tract writes the windows of a convolution side by side.
+    Ok(Arc::new(Budgeted::new(Arc::new(cpu), true)))
+}
+
+/// Behind the limits of who uses it.
+#[cfg(any(feature = "gpu", feature = "onnxruntime"))]
+fn budgeted(accelerator: impl Accelerator + 'static) -> Arc<dyn Accelerator> {
+    Arc::new(Budgeted::new(Arc::new(accelerator), false))
 }
 
 fn cores() -> NonZeroUsize {

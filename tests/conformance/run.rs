@@ -6,11 +6,12 @@ use super::{
 };
 use crate::support::block_on;
 use burst_adapters::{
+    budget::Budgeted,
     cpu::CpuAccelerator,
     gpu::{Choice, Family, GpuAccelerator, Options, Wanted},
 };
 use burst_host::{
-    nouns::{Fault, Signature, Tensor},
+    nouns::{Account, Fault, Signature, Tensor, manifest::Limits},
     ports::{Accelerator, Program},
 };
 use std::{
@@ -54,18 +55,21 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The accelerator of this name; `None` where there is no such.
+/// The accelerator of this name, within the limits that a guest has by default; `None` where there is no such.
 pub fn accelerator(name: &str) -> Option<Arc<dyn Accelerator>> {
-    match name {
+    let inner: Arc<dyn Accelerator> = match name {
         "cpu" => {
             let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-            Some(Arc::new(CpuAccelerator::new(threads).expect("threads start")))
+            Arc::new(CpuAccelerator::new(threads).expect("threads start"))
         }
-        "onnxruntime" => Some(crate::support::onnxruntime()),
-        "gpu" => Some(gpu(std::env::var("BURST_GPU").unwrap_or_else(|_| "llvmpipe".into()))),
-        "swiftshader" => Some(gpu("SwiftShader".into())),
-        _ => None,
-    }
+        "onnxruntime" => crate::support::onnxruntime(),
+        "gpu" => gpu(std::env::var("BURST_GPU").unwrap_or_else(|_| "llvmpipe".into())),
+        "swiftshader" => gpu("SwiftShader".into()),
+        _ => return None,
+    };
+    // What cases are given and give is no guest's.
+    let account = Account { tensor_max_bytes: u64::MAX, ..Account::of(&Limits::default()) };
+    Some(Budgeted::new(inner, name == "cpu").for_account(&account))
 }
 
 fn gpu(device: String) -> Arc<dyn Accelerator> {

@@ -2,14 +2,17 @@
 
 mod cases;
 mod edges;
+mod hostile;
 mod others;
 mod sketch;
 
+use crate::budget::Budgeted;
 use burst_host::{
-    nouns::{Element, Fault, Graph, Tensor},
+    nouns::{Account, Element, Fault, Graph, Tensor},
     ports::{Accelerator, Program},
 };
 pub use cases::{cases, noise};
+pub use hostile::{Hostile, hostile};
 pub use sketch::Sketch;
 use std::{
     sync::Arc,
@@ -93,6 +96,34 @@ fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
         Element::Fp64 => tensor.to_vec::<f64>(),
         Element::Fp16 => Some(tensor.to_vec::<half::f16>()?.into_iter().map(f64::from).collect()),
         _ => None,
+    }
+}
+
+/// Runs every hostile graph behind the budget that a guest has by default: refused by name, at once, and a graph like it
+/// that is right still answers.
+///
+/// # Panics
+/// Where one is not refused, or not by the budget.
+pub async fn check_budget(accelerator: impl Accelerator + 'static) {
+    let limits = burst_host::nouns::manifest::Limits::default();
+    let budgeted = Budgeted::new(Arc::new(accelerator), true).for_account(&Account::of(&limits));
+    for Hostile { kind, wrong, right, graph } in hostile() {
+        for &number in wrong {
+            let start = Instant::now();
+            let refused = budgeted.load(&graph(number)).await.map(drop);
+            let named = |text: &String| text.contains(&format!("`{kind}`"));
+            let typed = matches!(&refused, Err(Fault::TooLarge(text) | Fault::Invalid(text)) if named(text));
+            assert!(typed, "{kind} with {number}: {refused:?}");
+            assert!(start.elapsed() < Duration::from_millis(500), "{kind} with {number}: {:?}", start.elapsed());
+        }
+        let graph = graph(right);
+        let zeros = graph.inputs.iter().map(|port| port.zeros(|_| 1).unwrap()).collect::<Vec<_>>();
+        match budgeted.load(&graph).await {
+            Ok(program) => {
+                drop(answer(&*budgeted, &program, &zeros).await.unwrap_or_else(|fault| panic!("{kind}: {fault}")))
+            }
+            Err(fault) => assert!(matches!(fault, Fault::Unsupported(_)), "{kind} with {right}: {fault}"),
+        }
     }
 }
 

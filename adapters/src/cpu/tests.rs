@@ -38,6 +38,11 @@ async fn four_threads_conform() {
 }
 
 #[tokio::test]
+async fn hostile_graphs_are_refused_by_their_cost() {
+    conformance::check_budget(accelerator(2)).await;
+}
+
+#[tokio::test]
 async fn the_signature_is_filled_in() {
     let check = async |sketch: Sketch, expected: &str| {
         let program = accelerator(1).load(&sketch.graph()).await.unwrap();

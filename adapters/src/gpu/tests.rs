@@ -136,6 +136,13 @@ async fn lavapipe_conforms() {
 }
 
 #[tokio::test]
+async fn hostile_graphs_are_refused_by_their_cost() {
+    if let Some(accelerator) = open("llvmpipe").await {
+        conformance::check_budget(accelerator).await;
+    }
+}
+
+#[tokio::test]
 async fn swiftshader_conforms() {
     for family in [Family::Apart, Family::Shared] {
         if let Some(accelerator) = open_with("SwiftShader", Choice::of(family)).await {

@@ -33,6 +33,7 @@ pub use external::locations;
 pub use format::Onnx;
 pub use inline::inline;
 pub(crate) use learned::forest;
+pub(crate) use plain::Constants;
 pub use plain::{Target, plain};
 pub use sort::reads;
 pub use versions::differ;

@@ -36,6 +36,11 @@ async fn onnxruntime_conforms() {
 }
 
 #[tokio::test]
+async fn hostile_graphs_are_refused_by_their_cost() {
+    conformance::check_budget(accelerator()).await;
+}
+
+#[tokio::test]
 async fn device_is_the_library_with_its_version() {
     let driver = accelerator().describe().driver.clone();
     assert!(driver.starts_with("ONNX Runtime 1."), "{driver}");

@@ -166,9 +166,10 @@ impl Deployer {
     }
 
     /// Where a model of this guest is loaded: on an account of its own, since other guests may go on with it after
-    /// this one is gone.
+    /// this one is gone. Its weights may be larger than the tensors of a guest.
     fn shared(&self, config: &Guest) -> Arc<dyn Accelerator> {
-        self.models.accelerator.for_account(&Account::of(&config.limits))
+        let account = Account { tensor_max_bytes: u64::MAX, ..Account::of(&config.limits) };
+        self.models.accelerator.for_account(&account)
     }
 }
 

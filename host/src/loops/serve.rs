@@ -255,7 +255,7 @@ impl Deployment {
 
     fn device_use(&self) -> DeviceUse {
         let grants = self.pool.guest().grants();
-        let Account { bytes, runs } = &grants.account;
+        let Account { bytes, runs, .. } = &grants.account;
         DeviceUse {
             leases_bytes: bytes.held(),
             models_bytes: grants.models.values().map(|program| program.held_bytes() as usize).sum(),

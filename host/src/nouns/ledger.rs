@@ -24,6 +24,10 @@ pub struct Account {
     pub bytes: Ledger,
     /// Runs that were submitted and have not ended.
     pub runs: Ledger,
+    /// Bytes of the largest result within a graph.
+    pub tensor_max_bytes: u64,
+    /// Operations that one run of a graph may take.
+    pub graph_operations_max: u64,
 }
 
 impl Account {
@@ -32,12 +36,15 @@ impl Account {
         Self {
             bytes: Ledger::new("device_max_bytes", limits.device_max_bytes.get()),
             runs: Ledger::new("device_runs_max", limits.device_runs_max.get()),
+            tensor_max_bytes: limits.tensor_max_bytes.get() as u64,
+            graph_operations_max: limits.graph_operations_max.get(),
         }
     }
 
     /// An account without limits: the house's own.
     pub fn unlimited() -> Self {
-        Self { bytes: Ledger::unlimited(), runs: Ledger::unlimited() }
+        let (bytes, runs) = (Ledger::unlimited(), Ledger::unlimited());
+        Self { bytes, runs, tensor_max_bytes: u64::MAX, graph_operations_max: u64::MAX }
     }
 }
 

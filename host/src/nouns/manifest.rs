@@ -83,8 +83,8 @@ impl Default for Server {
             metrics: SocketAddr::from(([127, 0, 0, 1], 8002)),
             body_max_bytes: nonzero(64 << 20),
             connections_max: nonzero(4096),
-            header_timeout_ms: nonzero_ms(5_000),
-            body_timeout_ms: nonzero_ms(30_000),
+            header_timeout_ms: nonzero_u64(5_000),
+            body_timeout_ms: nonzero_u64(30_000),
             drain_ms: 10_000,
         }
     }
@@ -110,7 +110,7 @@ pub struct Camera {
 }
 
 fn max_age_ms() -> NonZeroU64 {
-    nonzero_ms(500)
+    nonzero_u64(500)
 }
 
 /// Where a camera's frames come from.
@@ -231,13 +231,16 @@ pub struct Limits {
     pub deadline_ms: NonZeroU64,
     /// Linear memory. At most 256 MiB: copying within it can't be interrupted.
     pub memory_max_bytes: NonZeroUsize,
-    /// Tensors that the guest holds at once, in bytes.
+    /// Tensors that the guest holds at once, in bytes; and each result inside of a graph.
     pub tensor_max_bytes: NonZeroUsize,
     /// Device memory of all leases of the guest together, in bytes: tensors, and graphs that they build with weights and
-    /// plans. As much again for each model that it opens, whoever shares it.
+    /// plans. As much again for each model that it opens, whoever shares it. Whatever the device, what a run of a graph
+    /// holds at its worst moment.
     pub device_max_bytes: NonZeroUsize,
     /// Graph runs of all leases together that are on the device and not done; the next one waits.
     pub device_runs_max: NonZeroUsize,
+    /// Operations of one graph run: a multiplication with what is added to it is one.
+    pub graph_operations_max: NonZeroU64,
     /// Handles that the guest holds at once.
     pub handles_max: NonZeroUsize,
     /// What one call may hand to the host as lists and strings, in bytes.
@@ -252,11 +255,12 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            deadline_ms: nonzero_ms(1_000),
+            deadline_ms: nonzero_u64(1_000),
             memory_max_bytes: nonzero(64 << 20),
             tensor_max_bytes: nonzero(128 << 20),
             device_max_bytes: nonzero(1 << 30),
             device_runs_max: nonzero(32),
+            graph_operations_max: nonzero_u64(1 << 40),
             handles_max: nonzero(1024),
             call_max_bytes: nonzero(16 << 20),
         }
@@ -277,7 +281,7 @@ pub struct SequencesConfig {
 
 impl Default for SequencesConfig {
     fn default() -> Self {
-        Self { max: nonzero(16), idle_ms: nonzero_ms(60_000), state_max_bytes: nonzero(1 << 30) }
+        Self { max: nonzero(16), idle_ms: nonzero_u64(60_000), state_max_bytes: nonzero(1 << 30) }
     }
 }
 
@@ -425,7 +429,7 @@ const fn nonzero(value: usize) -> NonZeroUsize {
     }
 }
 
-const fn nonzero_ms(value: u64) -> NonZeroU64 {
+const fn nonzero_u64(value: u64) -> NonZeroU64 {
     match NonZeroU64::new(value) {
         Some(value) => value,
         None => NonZeroU64::MIN,

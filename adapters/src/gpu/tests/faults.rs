@@ -18,7 +18,8 @@ use std::{
 const MIB: usize = 1 << 20;
 
 fn account(bytes: usize, runs: usize) -> Account {
-    Account { bytes: Ledger::new("device_max_bytes", bytes), runs: Ledger::new("device_runs_max", runs) }
+    let (bytes, runs) = (Ledger::new("device_max_bytes", bytes), Ledger::new("device_runs_max", runs));
+    Account { bytes, runs, ..Account::unlimited() }
 }
 
 fn floats(count: usize) -> Tensor {

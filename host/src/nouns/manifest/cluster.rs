@@ -1,6 +1,6 @@
 //! `[cluster]`: other nodes, and this node's place among them.
 
-use super::{nonzero, nonzero_ms};
+use super::{nonzero, nonzero_u64};
 use crate::nouns::{NodeName, Objective};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ fn cluster_name() -> String {
 }
 
 fn lease_ms() -> NonZeroU64 {
-    nonzero_ms(1_000)
+    nonzero_u64(1_000)
 }
 
 fn credits() -> NonZeroUsize {
