@@ -126,6 +126,10 @@ impl Connections {
             _ = closes.changed() => {}
         }
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        // Over HTTP/2 a client is asked whether it sends more, and need not answer.
+        tokio::select! {
+            _ = connection => {}
+            () = open.idle(self.idle_max) => {}
+        }
     }
 }

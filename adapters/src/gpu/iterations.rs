@@ -183,7 +183,8 @@ mod tests {
         match lane {
             None => 0,
             Some(Lane::F32 | Lane::F8 | Lane::I32) => 1,
-            Some(Lane::F64 | Lane::I64) => 2,
+            Some(Lane::I64) => 2,
+            Some(Lane::F64) => 3,
         }
     }
 
