@@ -149,7 +149,8 @@ fn binary(planner: &mut Planner, node: &Node<'_>) -> Result<Vec<Value>, Halt> {
         check_divisor(planner, node)?;
     }
     // Drivers take the difference of a value and itself for 0.
-    if code == code::SUBTRACT && node.op.inputs[0] == node.op.inputs[1] && is_float(node.spec(0)?.element) {
+    let itself = matches!(node.op.inputs.as_slice(), [x, y] if x == y);
+    if code == code::SUBTRACT && itself && is_float(node.spec(0)?.element) {
         let x = planner.place(node.input(0))?;
         return Ok(vec![chain(planner, node, &x, &[Link::alone(MINUS_ITSELF)], x.spec.element)?.into()]);
     }
