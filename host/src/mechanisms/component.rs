@@ -168,7 +168,7 @@ impl CompiledGuest {
         if self.start != Start::Snapshot {
             prepare(&mut store, &instance, &self.exports).await?;
         }
-        Ok(LiveGuest { sandbox: self.sandbox.clone(), store, instance, exports: self.exports, trace: None })
+        Ok(LiveGuest { sandbox: self.sandbox.clone(), store, instance, exports: self.exports })
     }
 }
 

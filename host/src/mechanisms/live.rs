@@ -28,8 +28,6 @@ pub struct LiveGuest {
     pub(super) store: Store<GuestState>,
     pub(super) instance: Instance,
     pub(super) exports: Exports,
-    /// What it did last, after a trap.
-    pub(super) trace: Option<String>,
 }
 
 /// Why a call ended without an answer. After [`CallError::Refused`] the guest is whole, after the others it is gone.
@@ -137,7 +135,7 @@ impl LiveGuest {
 
     /// What the guest did last, innermost function first, after a trap. Never of a guest that sees frames.
     pub fn trace(&self) -> Option<&str> {
-        self.trace.as_deref()
+        self.store.data().trace.as_deref()
     }
 
     fn judge<T>(
@@ -153,7 +151,8 @@ impl LiveGuest {
             Some(_) if self.store.data().lost_device() => Err(CallError::DeviceLost),
             Some(Ok(Err(refusal))) => Err(CallError::Refused(refusal)),
             Some(Err(error)) => {
-                self.trace = (!self.store.data().sees_frames()).then(|| trace(&error));
+                let state = self.store.data_mut();
+                state.trace = (!state.sees_frames()).then(|| trace(&error));
                 Err(explain(&error, self.store.data().is_over_limit()))
             }
         }

@@ -47,6 +47,8 @@ pub struct GuestState {
     table_elements: usize,
     over_limit: bool,
     device_lost: bool,
+    /// What the guest did last, after a trap.
+    pub(super) trace: Option<String>,
 }
 
 /// Tells the generated code how it reaches the state.
@@ -113,11 +115,6 @@ impl GuestState {
     const TABLE_ELEMENTS_MAX: usize = 10_000;
 
     /// The state of a lease that has not run yet.
-    /// Whether frames are within its reach.
-    pub fn sees_frames(&self) -> bool {
-        !self.grants.cameras.is_empty()
-    }
-
     pub fn new(grants: Arc<Grants>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(grants.limits.handles_max.get());
@@ -134,7 +131,13 @@ impl GuestState {
             table_elements: 0,
             over_limit: false,
             device_lost: false,
+            trace: None,
         }
+    }
+
+    /// Whether frames are within its reach.
+    pub fn sees_frames(&self) -> bool {
+        !self.grants.cameras.is_empty()
     }
 
     /// When the running call has to end.
