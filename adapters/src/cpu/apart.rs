@@ -4,8 +4,7 @@
 
 use super::{ops, translate::MARK};
 use crate::constants::Constants;
-use burst_host::nouns::{Attribute, Element, Graph, Op};
-use half::f16;
+use burst_host::nouns::{Attribute, Element, Graph, Op, Tensor};
 use std::collections::HashSet;
 
 /// Operators that tract makes part of the convolution before them.
@@ -69,13 +68,13 @@ fn keep_directions(scan: &mut Op) {
     }
 }
 
-/// Whether a constant has floats, and none but 0.
+/// Whether a constant has floats, and none but 0 and -0.
 fn zero(constants: &Constants, name: &str) -> bool {
-    let tensor = constants.tensor(name);
-    tensor.is_some_and(|tensor| match tensor.spec().element {
-        Element::Fp16 => tensor.to_vec::<f16>().is_some_and(|all| all.iter().all(|number| number.to_f32() == 0.0)),
-        Element::Fp32 => tensor.to_vec::<f32>().is_some_and(|all| all.iter().all(|number| *number == 0.0)),
-        Element::Fp64 => tensor.to_vec::<f64>().is_some_and(|all| all.iter().all(|number| *number == 0.0)),
-        _ => false,
-    })
+    let floats = |tensor: &&Tensor| matches!(tensor.spec().element, Element::Fp16 | Element::Fp32 | Element::Fp64);
+    let Some(tensor) = constants.tensor(name).filter(floats) else { return false };
+    let (Some(bytes), Some(size)) = (tensor.contents(), tensor.spec().element.size()) else { return false };
+    // Little-endian: the sign is the highest bit of the last byte.
+    let is_zero =
+        |number: &[u8]| matches!(number, [rest @ .., last] if last << 1 == 0 && rest.iter().all(|byte| *byte == 0));
+    !bytes.is_empty() && bytes.chunks_exact(size).all(is_zero)
 }
