@@ -31,11 +31,12 @@ test *filter: guests _cases _reports _small_models _nodes _vulkan _swiftshader (
 soak: _nodes
     BURST_SOAK=1 cargo test --locked --workspace --features conformance --test house no_request_is_lost_with_a_node
 
-# Formats, lints and documentation; warnings are errors
-check: _targets
+# Formats, lints, documentation, and licences and sources of all crates; warnings are errors
+check: _targets _deny
     cargo fmt --all --check
     cargo clippy --locked --workspace --all-targets --features conformance -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+    for of in . guests; do target/tools/bin/cargo-deny --locked --manifest-path $of/Cargo.toml --config $PWD/deny.toml check licenses bans sources; done
     cd guests && cargo fmt --all --check
     cd guests && cargo clippy --locked --target-dir target --workspace --lib --examples --target wasm32-unknown-unknown -- -D warnings
 
@@ -71,6 +72,9 @@ graph-guest: guests
 _targets:
     @rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
     @rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+_deny: _toolchain
+    @target/tools/bin/cargo-deny --version 2>/dev/null | grep -qx 'cargo-deny 0.20.2' || { cargo install -q --locked --debug --root target/tools --target-dir target/tools/build cargo-deny@0.20.2 && rm -rf target/tools/build; }
 
 _toolchain:
     @command -v cc >/dev/null || just _apt build-essential
