@@ -101,6 +101,31 @@ fn a_body_above_the_limit_is_answered_although_the_client_still_sends() {
     }
 }
 
+/// A client that begins to read late, and long after connections count as idle.
+#[test]
+fn a_large_answer_is_not_taken_for_an_idle_connection() {
+    const NUMBERS: usize = 4 << 20;
+    let burst = echo("header_timeout_ms = 300");
+    let mut stream = TcpStream::connect(burst.http).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!(
+        r#"{{"parameters":{{"binary_data_output":true}},"inputs":[{{"name":"x","datatype":"FP32","shape":[{NUMBERS}],"parameters":{{"binary_data_size":{}}}}}]}}"#,
+        4 * NUMBERS,
+    );
+    let length = head.len() + 4 * NUMBERS;
+    let lines = format!(
+        "POST /v2/models/echo/infer HTTP/1.1\r\nhost: burst\r\nconnection: close\r\ncontent-length: {length}\r\ninference-header-content-length: {}\r\n\r\n{head}",
+        head.len(),
+    );
+    stream.write_all(lines.as_bytes()).unwrap();
+    stream.write_all(&vec![0; 4 * NUMBERS]).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert!(answer.len() > 4 * NUMBERS, "{} bytes", answer.len());
+}
+
 /// An HTTP/2 connection that was used once.
 #[test]
 fn an_idle_connection_of_http_2_is_closed() {

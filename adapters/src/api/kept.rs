@@ -4,22 +4,39 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-/// A body and what it holds.
+/// A body and what it holds. hyper drops a body when it has the last of its data, which may be long before they are
+/// written: larger pieces hold the same.
 pub(super) struct Kept<K> {
     body: Body,
-    _kept: K,
+    kept: Arc<K>,
 }
 
-impl<K: Unpin> Kept<K> {
+/// Bytes up to here are taken by the kernel at once.
+const SMALL_BYTES: usize = 16 << 10;
+
+impl<K: Send + Sync + 'static> Kept<K> {
     pub fn new(body: Body, kept: K) -> Self {
-        Self { body, _kept: kept }
+        Self { body, kept: Arc::new(kept) }
     }
 }
 
-impl<K: Unpin> HttpBody for Kept<K> {
+/// A piece of a body, and what it holds.
+struct Piece<K> {
+    data: Bytes,
+    _kept: Arc<K>,
+}
+
+impl<K> AsRef<[u8]> for Piece<K> {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl<K: Send + Sync + 'static> HttpBody for Kept<K> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -27,7 +44,13 @@ impl<K: Unpin> HttpBody for Kept<K> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let kept = self.kept.clone();
+        let holding = |data: Bytes| match data.len() {
+            ..=SMALL_BYTES => data,
+            _ => Bytes::from_owner(Piece { data, _kept: kept }),
+        };
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        frame.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(holding))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Budget, Cost, attributes, value::Value, walk::Walk};
 use crate::onnx;
-use burst_host::nouns::{Attribute, Fault, Graph, Op, Port, Tensor};
+use burst_host::nouns::{Fault, Graph, Op, Port, Tensor};
 use std::collections::{HashMap, HashSet};
 
 /// Operators that answer otherwise each time.
@@ -89,11 +89,8 @@ fn few(tensor: &Tensor) -> bool {
 }
 
 /// The contents of a `Constant` of many numbers.
-fn weight(op: &Op) -> Option<&Tensor> {
-    match op.attributes.first()? {
-        (_, Attribute::Tensor(tensor)) if op.kind == "Constant" && op.domain.is_empty() && !few(tensor) => Some(tensor),
-        _ => None,
-    }
+fn weight(op: &Op) -> Option<Tensor> {
+    crate::constants::value(op).filter(|tensor| !few(tensor))
 }
 
 fn constants(graph: &Graph) -> HashMap<String, Value> {
